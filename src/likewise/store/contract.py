@@ -1,0 +1,130 @@
+"""The Store contract: what every tier promises. Each guarantee below has a test in `tests/contract/`.
+
+A tier knows its driver and this vocabulary, nothing of HTTP, caching or queues. Everything it raises on purpose is in
+`errors.py`. Ids reach a tier as given and come back as given: opaque, compared by bytes, never folded or trimmed.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from ..fold import Pair
+from ..model import Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
+
+
+class Store(ABC):
+    """Where likes are kept.
+
+    Calls may overlap, but `apply` is called by one writer at a time (the write batcher). A read begun after an
+    `apply` returned sees it.
+    """
+
+    exact_in_process: bool
+    """Whether this process sees every write, so that a count it wrote through its own cache is exact."""
+
+    @abstractmethod
+    async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
+        """Make a batch of ops true, in order, and return an outcome for each, in the same order.
+
+        Durable before it returns, all of it or (on StoreFailed) nothing. A bad op is refused alone, by its outcome's
+        `error`. Likes, lists, counts and changes move together: no read sees one without the other.
+        """
+
+    @abstractmethod
+    async def counts(self, item_ids: Sequence[str]) -> list[Count]:
+        """The counts of these items, in the order asked; 0 at version 0 for one never liked."""
+
+    @abstractmethod
+    async def liked(self, pairs: Sequence[Pair]) -> list[int | None]:
+        """For each (user_id, item_id), since when it is liked, or None."""
+
+    @abstractmethod
+    async def likes_of(
+        self, user_id: str, limit: int, after: Keyset | None = None, item_type: str | None = None
+    ) -> Page[Like]:
+        """A user's likes, newest first, ties by item id. Pages are stable: a like made meanwhile moves no other
+        like to another page, and each like that stands throughout is met exactly once."""
+
+    @abstractmethod
+    async def likers_of(
+        self, item_id: str, limit: int, after: Keyset | None = None, among: Sequence[str] | None = None
+    ) -> Page[Like]:
+        """An item's likers, newest first, ties by user id, only those in `among` if given. Pages as in `likes_of`;
+        `item_type` of these likes is None."""
+
+    @abstractmethod
+    async def summaries(
+        self, item_ids: Sequence[str], user_id: str | None, among: Sequence[str] | None, show: int
+    ) -> list[Summary]:
+        """Count, whether `user_id` likes it, and the newest `show` likers (of `among`, if given) of each item, all
+        read from one snapshot: no summary contradicts itself or its neighbours."""
+
+    @abstractmethod
+    async def changes(self, after: Position | None, limit: int) -> Changes:
+        """Committed transitions behind `after` (None: from the oldest kept), in order, without gap or repeat.
+
+        Raises PositionExpired where changes behind `after` were dropped, InvalidInput for a position of another
+        store. Following `Changes.position` until `has_more` is false meets every change once, also under load.
+        """
+
+    @abstractmethod
+    async def reach(self, position: Position) -> None:
+        """Returns once every read begun from now on sees `position`; InvalidInput if this store never gave it."""
+
+    @abstractmethod
+    async def scan(self, after: Pair | None, limit: int) -> list[Like]:
+        """Up to `limit` likes behind `after` in bytewise order of (user_id, item_id); for export and copies.
+
+        A like that stands throughout a scan is met exactly once.
+        """
+
+    @abstractmethod
+    async def stats(self) -> Stats:
+        """Cheap figures for dashboards."""
+
+    @abstractmethod
+    async def ready(self) -> None:
+        """Returns if reads and writes can be expected to work now, else raises Unavailable. Never blocks for long."""
+
+    @abstractmethod
+    async def expire(self) -> int:
+        """Drop changes older than the retention time, except the newest one; returns how many.
+
+        Does a bounded amount of work: call it again until it returns 0.
+        """
+
+    @abstractmethod
+    async def verify(self, repair: bool = False) -> Report:
+        """Recount everything from the likes; report, and with `repair` mend, every view that disagrees.
+
+        The likes are the truth. Safe under load.
+        """
+
+    @abstractmethod
+    async def remember(self, key: str, value: bytes) -> None:
+        """Keep a small note across restarts (the hot list). Durable, last one wins."""
+
+    @abstractmethod
+    async def recall(self, key: str) -> bytes | None:
+        """The note kept under `key`, or None."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish what was begun and let go of everything. Safe to call twice; after it, calls raise Closed."""
+
+
+def newest_first(likes: list[Like], limit: int, after: Keyset | None, by: str) -> Page[Like]:
+    """Order likes newest first, ties by the field `by`, and cut the page behind `after` out of them."""
+
+    def key(like: Like) -> tuple[int, str]:
+        return -like.liked_at, getattr(like, by)
+
+    rest = sorted((like for like in likes if after is None or key(like) > (-after.liked_at, after.id)), key=key)
+    return page_of(rest, limit, by)
+
+
+def page_of(likes: list[Like], limit: int, by: str) -> Page[Like]:
+    """A page of `limit` from at least one more row than that, if there is one: the extra row tells that more follow."""
+    if len(likes) <= limit:
+        return Page(likes)
+    last = likes[limit - 1]
+    return Page(likes[:limit], str(Keyset(last.liked_at, getattr(last, by))))

@@ -1,0 +1,220 @@
+"""The `sqlite:` tier: likes in one file, in this process. The default.
+
+Writes go through one thread (`writer.py`) in whole batches. Reads run right here in the event loop's thread, on a
+connection of their own: a point read takes microseconds, a thread hop costs more. Long reads (`verify`) have a thread.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from ...errors import Closed, Fault, InvalidInput, PositionExpired, StoreFailed
+from ...fold import Pair
+from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
+from ...times import DAY, SECOND, Clock, Ticker, wall_clock
+from ..contract import Store, newest_first, page_of
+from .checkpointer import Checkpointer
+from .database import connect, open_database, setup_errors, statements
+from .owner import Owner
+from .verify import verify
+from .writer import Writer, to_json
+
+SHARD = 0
+WAL_MB = 32
+"""The WAL's size that begins a checkpoint: larger ones write less in all and are slower to look up in."""
+
+TRIM_CHANGES_MAX = 5_000
+
+_decode_counts = msgspec.json.Decoder(list[tuple[int, int]]).decode
+_decode_liked = msgspec.json.Decoder(list[int | None]).decode
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What follows the `?` of `sqlite:likes.db?cache_mb=256&changes_kept_days=7`.
+
+    `cache_mb` bounds the page caches of all connections together; `vfs` names a registered SQLite VFS.
+    """
+
+    cache_mb: float = 192
+    changes_kept_days: float = 7
+    vfs: str | None = None
+
+
+class SqliteStore(Store):
+    """One SQLite file. Open it with `SqliteStore.open`."""
+
+    exact_in_process = True
+
+    def __init__(self, path: Path, settings: Settings, clock: Clock) -> None:
+        """Blocks while it opens (and recovers) the file; raises SetupError. Use `open` in an event loop."""
+        self._path = path
+        self._clock = clock
+        self._settings = settings
+        self._sql = statements()
+        self._owner = Owner(path)
+        try:
+            with setup_errors(path):
+                connection = open_database(path, settings.cache_mb * 3 / 4, clock() // SECOND, settings.vfs)
+                self._reader = connect(path, settings.cache_mb / 8, settings.vfs)
+            self._reader.pragma("query_only", True)
+            self._epoch = int(self._one("note", "epoch")[0])
+            _, offset, last_at = self._one("change_bounds")
+        except BaseException:
+            self._owner.release()
+            raise
+        page_bytes = connection.pragma("page_size")
+        checkpointer = Checkpointer(lambda: connect(path, settings.cache_mb / 8, settings.vfs), WAL_MB * 2**20 // page_bytes)
+        self._writer = Writer(connection, checkpointer, Ticker(clock, last_at or 0), self._epoch, offset or 0)
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, settings: Settings | None = None, *, clock: Clock = wall_clock) -> "SqliteStore":
+        """Open or make the file. Raises SetupError (StoreInUse, NotAStore, …)."""
+        return await asyncio.to_thread(cls, path, settings or Settings(), clock)
+
+    def announce(self, url: str | None) -> None:
+        """Tell whoever is refused the file where this process serves it."""
+        self._owner.announce(url)
+
+    async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
+        return await self._writer.apply(ops)
+
+    async def counts(self, item_ids: Sequence[str]) -> list[Count]:
+        found = _decode_counts(self._one("tallies", to_json(item_ids))[0])
+        return [Count(item_id, *tally) for item_id, tally in zip(item_ids, found, strict=True)]
+
+    async def liked(self, pairs: Sequence[Pair]) -> list[int | None]:
+        return _decode_liked(self._one("liked", to_json(pairs))[0])
+
+    async def likes_of(
+        self, user_id: str, limit: int, after: Keyset | None = None, item_type: str | None = None
+    ) -> Page[Like]:
+        behind = _behind(after)
+        if item_type is None:
+            rows = self._all("timeline", user_id, *behind, limit + 1)
+        else:
+            rows = self._all("timeline_of_type", user_id, *behind, limit + 1, item_type)
+        return page_of([Like(user_id, *row) for row in rows], limit, "item_id")
+
+    async def likers_of(
+        self, item_id: str, limit: int, after: Keyset | None = None, among: Sequence[str] | None = None
+    ) -> Page[Like]:
+        if among is None:
+            rows = self._all("likers", item_id, *_behind(after), limit + 1)
+            return page_of([Like(user_id, item_id, None, liked_at) for user_id, liked_at in rows], limit, "user_id")
+        users = sorted(set(among))
+        found = await self.liked([(user_id, item_id) for user_id in users])
+        likes = [Like(user, item_id, None, at) for user, at in zip(users, found, strict=True) if at is not None]
+        return newest_first(likes, limit, after, "user_id")
+
+    async def summaries(
+        self, item_ids: Sequence[str], user_id: str | None, among: Sequence[str] | None, show: int
+    ) -> list[Summary]:
+        self._check_open()
+        with self._reader:  # one read transaction: nothing below awaits anything but this same connection
+            counts = await self.counts(item_ids)
+            liked = await self.liked([(user_id or "", item_id) for item_id in item_ids])
+            pages = [await self.likers_of(item_id, show, None, among) for item_id in item_ids]
+        return [
+            Summary(count.item_id, count.count, user_id and liked_at is not None, page.items)
+            for count, liked_at, page in zip(counts, liked, pages, strict=True)
+        ]
+
+    async def changes(self, after: Position | None, limit: int) -> Changes:
+        self._check_open()
+        with self._reader:
+            first, last, _ = self._one("change_bounds")
+            start = (first or 1) - 1 if after is None else self._offset_of(after, last or 0)
+            if first and start < first - 1:
+                raise PositionExpired(
+                    f"changes before {self._position(first)} are no longer kept. "
+                    "Read the state anew (export), then follow from the newest position."
+                )
+            rows = self._all("changes", start, limit)
+        items = [
+            Change(self._position(seq), user_id, item_id, item_type, bool(liked), at, liked_at)
+            for seq, at, user_id, item_id, item_type, liked, liked_at in rows
+        ]
+        end = rows[-1][0] if rows else start
+        return Changes(items, self._position(end), end < (last or 0))
+
+    async def reach(self, position: Position) -> None:
+        _, last, _ = self._one("change_bounds")
+        self._offset_of(position, last or 0)
+
+    async def scan(self, after: Pair | None, limit: int) -> list[Like]:
+        return [Like(*row) for row in self._all("scan", *(after or ("", "")), limit)]
+
+    async def stats(self) -> Stats:
+        self._check_open()
+        with self._reader:
+            (likes,) = self._one("note", "likes")
+            first, last, _ = self._one("change_bounds")
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return Stats(likes, self._position(last or 0), first, sum(f.stat().st_size for f in files if f.exists()))
+
+    async def ready(self) -> None:
+        self._one("note", "epoch")
+        self._writer.check()
+
+    async def expire(self) -> int:
+        before = self._clock() - int(self._settings.changes_kept_days * DAY)
+
+        def trim() -> int:
+            self._writer.execute(self._sql["trim_changes"], before, TRIM_CHANGES_MAX)
+            return self._writer.rows_changed()
+
+        return await self._writer.run(trim)
+
+    async def verify(self, repair: bool = False) -> Report:
+        self._check_open()
+        return await verify(lambda: connect(self._path, self._settings.cache_mb / 8, self._settings.vfs), self._writer, repair)
+
+    async def remember(self, key: str, value: bytes) -> None:
+        await self._writer.run(lambda: self._writer.execute(self._sql["put_note"], "kept:" + key, value))
+
+    async def recall(self, key: str) -> bytes | None:
+        rows = self._all("note", "kept:" + key)
+        return rows[0][0] if rows else None
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._reader.close()
+        await self._writer.close()
+        self._owner.release()
+
+    def _one(self, statement: str, *bindings: Any) -> tuple[Any, ...]:
+        return self._all(statement, *bindings)[0]
+
+    def _all(self, statement: str, *bindings: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._reader.execute(self._sql[statement], bindings).fetchall()
+        except apsw.ConnectionClosedError:
+            raise Closed("the store is closed") from None
+        except apsw.Error as error:
+            raise StoreFailed(f"the database could not be read ({error})", 10) from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed("the store is closed")
+
+    def _position(self, offset: int) -> Position:
+        return Position(self._epoch, ((SHARD, offset),))
+
+    def _offset_of(self, position: Position, last: int) -> int:
+        if position.epoch != self._epoch or any(shard != SHARD for shard, _ in position.offsets):
+            raise InvalidInput(Fault("position", "this position is of another store"))
+        if position.offset(SHARD) > last:
+            raise InvalidInput(Fault("position", "this store has not given that position yet; is it another store's?"))
+        return position.offset(SHARD)
+
+
+def _behind(after: Keyset | None) -> tuple[int, str]:
+    """Rank and id behind which a newest-first page begins. An id is never empty, so ("", lowest rank) is before all."""
+    return (-(2**63), "") if after is None else (~after.liked_at, after.id)

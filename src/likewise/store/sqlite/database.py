@@ -1,0 +1,108 @@
+"""Opening a database file: what it is, how it is configured, and SQLite's errors in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import apsw
+
+from ...errors import NotAStore, SetupError, StoreFailed
+
+APPLICATION_ID = 0x4C694B65
+"""'LiKe': marks a file as ours."""
+
+VERSION = 1
+"""Of the schema. A file of a newer one is refused, of an older one migrated."""
+
+PAGE_BYTES = 2048
+"""Small pages: a random like dirties a whole page of each view (docs/decisions/002-sqlite-layout.md)."""
+
+
+def statements(file: str = "statements.sql") -> dict[str, str]:
+    """The named statements of a file beside this one."""
+    found: dict[str, str] = {}
+    for block in _sql(file).split("-- name: ")[1:]:
+        name, *lines = block.splitlines()
+        found[name.strip()] = "\n".join(line for line in lines if not line.startswith("--")).strip()
+    return found
+
+
+def open_database(path: Path, cache_mb: float, epoch: int, vfs: str | None = None) -> apsw.Connection:
+    """The first connection to a file: makes a new or empty one ours. Raises NotAStore, and then has changed nothing."""
+    connection = apsw.Connection(str(path), vfs=vfs)
+    try:
+        new = _is_new(connection, path)
+        configure(connection, cache_mb)
+        if new:
+            _create(connection, epoch)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect(path: Path, cache_mb: float, vfs: str | None = None) -> apsw.Connection:
+    """A further connection to a database that is open already."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    configure(connection, cache_mb)
+    return connection
+
+
+def configure(connection: apsw.Connection, cache_mb: float) -> None:
+    """WAL, an fsync at each commit, no automatic checkpoints (`checkpointer.py` makes them)."""
+    connection.set_busy_timeout(5_000)
+    connection.execute(f"pragma page_size = {PAGE_BYTES}")
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = full")
+    connection.execute("pragma wal_autocheckpoint = 0")
+    connection.execute("pragma temp_store = memory")
+    connection.execute(f"pragma cache_size = {-int(cache_mb * 1024)}")
+
+
+def _is_new(connection: apsw.Connection, path: Path) -> bool:
+    application_id = connection.pragma("application_id")
+    version = connection.pragma("user_version")
+    empty = not connection.execute("select 1 from sqlite_schema limit 1").fetchall()
+    if application_id == APPLICATION_ID and version > VERSION:
+        raise NotAStore(
+            f"{path} was written by a newer likewise (schema {version}, this one knows {VERSION}). "
+            "Upgrade likewise, or use another file."
+        )
+    if application_id != APPLICATION_ID and (application_id or not empty):
+        raise NotAStore(f"{path} is a database of another application. Give likewise a file of its own.")
+    return empty
+
+
+def _create(connection: apsw.Connection, epoch: int) -> None:
+    with connection:
+        connection.execute(_sql("schema.sql"))
+        connection.execute("insert into notes values ('epoch', ?), ('likes', 0)", (epoch,))
+        connection.execute(f"pragma application_id = {APPLICATION_ID}")
+        connection.execute(f"pragma user_version = {VERSION}")
+
+
+@contextmanager
+def setup_errors(path: Path) -> Iterator[None]:
+    """What SQLite says while opening, in words that tell what to do."""
+    try:
+        yield
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise NotAStore(f"{path} is not a likewise database ({error}). Use another file.") from error
+    except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
+        raise SetupError(f"cannot open {path.absolute()} for writing ({error}). Check the folder's rights.") from error
+    except apsw.FullError as error:
+        raise SetupError(f"cannot set up {path.absolute()}: the disk is full. Free some space.") from error
+    except apsw.Error as error:
+        raise SetupError(f"cannot open {path.absolute()} ({error}).") from error
+
+
+def write_error(error: apsw.Error) -> StoreFailed:
+    """A failed commit, in words that tell what to do. Nothing of the batch was kept."""
+    if isinstance(error, apsw.FullError):
+        return StoreFailed("the disk is full; nothing of this was stored. Free some space, then ask again.", 10)
+    return StoreFailed(f"the database could not be written ({error}); nothing of this was stored.", 10)
+
+
+def _sql(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
