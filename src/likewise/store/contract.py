@@ -18,8 +18,6 @@ class Store(ABC):
     `apply` returned sees it.
     """
 
-    exact_in_process: bool
-    """Whether this process sees every write, so that a count it wrote through its own cache is exact."""
 
     @abstractmethod
     async def apply(self, ops: Sequence[Op]) -> list[Outcome]:

@@ -21,8 +21,6 @@ EXPIRE_CHANGES_MAX = 5_000
 class MemoryStore(Store):
     """Two dictionaries and a list."""
 
-    exact_in_process = True
-
     def __init__(self, *, clock: Clock = wall_clock, changes_kept_days: float = 7) -> None:
         self._rows: dict[Pair, Row] = {}
         self._tallies: dict[str, Tally] = {}

@@ -47,8 +47,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SqliteStore(Store):
     """One SQLite file. Open it with `SqliteStore.open`."""
 
-    exact_in_process = True
-
     def __init__(self, path: Path, settings: Settings, clock: Clock) -> None:
         """Blocks while it opens (and recovers) the file; raises SetupError. Use `open` in an event loop."""
         self._path = path
