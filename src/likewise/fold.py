@@ -109,9 +109,10 @@ def pairs_of(ops: Sequence[Op]) -> list[Pair | None]:
     """The pair that each op speaks of; None where the op is bad and must be refused."""
     users = [op.user_id for op in ops]
     items = [op.item_id for op in ops]
-    types = list({op.item_type for op in ops} - {None})
+    types = [op.item_type for op in ops if op.item_type is not None]
     dated = any([op.liked_at is not None for op in ops])
-    if _plain(users) and _plain(items) and _plain(types, TYPE_BYTES_MAX) and not dated:
+    clear = {type(op.liked) for op in ops} <= {bool}
+    if _plain(users) and _plain(items) and _plain(types, TYPE_BYTES_MAX) and clear and not dated:
         return list(zip(users, items, strict=True))
     return [None if faults_of(op) else (op.user_id, op.item_id) for op in ops]
 

@@ -44,7 +44,8 @@ class MemoryStore(Store):
                 self._rows[pair] = after
         self._tallies.update(folded.tallies)
         self._changes += [
-            Change(Position(EPOCH, ((SHARD, offset),)), *rest) for offset, *rest in map(astuple, folded.changes)
+            Change(Position(EPOCH, ((SHARD, offset),)), user_id, item_id, item_type, liked, at, liked_at)
+            for offset, at, user_id, item_id, item_type, liked, liked_at in map(astuple, folded.changes)
         ]
         self._offset = folded.offset
         return folded.outcomes
