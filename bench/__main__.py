@@ -1,0 +1,83 @@
+"""`python -m bench [NAME ...]`: measure, print, keep."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from . import load, machine, report
+from .context import Context
+from .figures import FIGURES
+from .rows import Run
+from .stores import Stores
+
+HERE = Path(__file__).parent
+WIDTH = 180
+"""Where there is no terminal to ask."""
+
+DOCS = HERE.parent / "docs" / "bench.md"
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help=f"Figures: {', '.join(FIGURES)}. All by default.")] = None,
+    tier: Annotated[str, typer.Option(help="The tier to measure, from the tests' registry.")] = "sqlite",
+    seconds: Annotated[int, typer.Option(min=1, help="How long each measurement takes.")] = 8,
+    repeat: Annotated[int, typer.Option(min=1, help="How often each is repeated; the median counts.")] = 3,
+    likes: Annotated[int, typer.Option(min=10_000, help="The size of the large store.")] = 10_000_000,
+    reuse: Annotated[bool, typer.Option(help="Use the filled stores of an earlier run.")] = False,
+    write_docs: Annotated[bool, typer.Option(help=f"Put the table into docs/{DOCS.name}.")] = False,
+    results: Annotated[Path | None, typer.Option(help="Measure nothing: show these results again.")] = None,
+) -> None:
+    """Measure likewise beside the limits of this machine."""
+    console = Console()
+    console = console if console.is_terminal else Console(width=WIDTH)
+    run = _load(results) if results else measure(console, _known(names), tier, seconds, repeat, likes, reuse)
+    report.draw(console, run)
+    if not results:
+        console.print(f"\nkept in {report.save(run, HERE / 'results')}")
+    if write_docs:
+        report.write_docs(run, DOCS)
+
+
+def measure(console: Console, names: list[str], tier: str, seconds: int, repeat: int, likes: int, reuse: bool) -> Run:
+    """One run of the bench. Rows are printed as they come."""
+    load.ensure_wrk()
+    work = HERE / "work"
+    stores = Stores(work, tier, likes)
+    context = Context(work, stores, seconds=seconds, repeat=repeat)
+    run = Run(
+        started=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        commit=machine.commit(),
+        tier=tier,
+        seconds=seconds,
+        repeat=repeat,
+        likes=likes,
+        machine=machine.describe(work),
+    )
+    fills = [fill for name in names if (fill := FIGURES[name].fill) is not None]
+    if fills:
+        stores.prepare(stores.sizes[max(fills)], reuse=reuse)
+    for name in names:
+        for row in FIGURES[name].measure(context):
+            run.rows.append(row)
+            console.print(" · ".join(cell for cell in report.cells(row) if cell), highlight=False)
+    run.curve = stores.curve
+    return run
+
+
+def _known(names: list[str] | None) -> list[str]:
+    for name in names or []:
+        if name not in FIGURES:
+            raise SystemExit(f"no figure is called {name!r}; there are {', '.join(FIGURES)}")
+    return names or list(FIGURES)
+
+
+def _load(file: Path) -> Run:
+    return msgspec.json.decode(file.read_bytes(), type=Run)
+
+
+if __name__ == "__main__":
+    typer.run(main)

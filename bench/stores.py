@@ -1,0 +1,156 @@
+"""Stores to measure on: empty ones, and copies of filled ones.
+
+The fill makes likes of random users and random items, the hard case, from one seed; a smaller filled store is a
+prefix of a larger one, so the same reads can be sent to both.
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from random import Random
+from statistics import quantiles
+
+import msgspec
+
+from likewise import Likes
+from likewise.likes import in_slices
+from likewise.model import Op
+from tests.tiers import TIERS, Tier
+
+from . import ids, machine
+from .requests import Pair
+from .rows import Step
+
+SEED = 20_240_229
+FILL_ITEMS = 1_000_000
+BATCH = 1_000
+STEPS = 10
+"""Into so many steps the curve of a fill is cut."""
+
+
+class Filled(msgspec.Struct, frozen=True):
+    """The mark of a complete fill: how it went."""
+
+    likes: int
+    items: int
+    curve: list[Step]
+
+
+class Stores:
+    """The folder of one tier's stores, and the fill: `sizes` are the numbers of likes it has copies of."""
+
+    def __init__(self, folder: Path, tier: str, likes: int) -> None:
+        self._tier = tier_named(tier)
+        self._folder = folder / tier
+        self.sizes = (likes // 100, likes // 10, likes)
+        self.items = min(FILL_ITEMS, max(1_000, likes // 10))
+        self.curve: list[Step] = []
+
+    def url(self, folder: Path) -> str:
+        """The URL of the store in a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return self._tier.url(folder)
+
+    def empty(self, name: str) -> Path:
+        """A folder for a new store."""
+        folder = self._folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def copy(self, likes: int, name: str) -> Path:
+        """A folder with a copy of the store of so many likes, written out so that no figure pays for that later."""
+        folder = self.empty(name)
+        shutil.copytree(self._folder / str(likes), folder, dirs_exist_ok=True)
+        os.sync()
+        return folder
+
+    def pairs(self, n: int = 100_000) -> list[Pair]:
+        """Likes that stand in every size, in random order."""
+        pairs = list(islice(likes_of_fill(self.items), min(n, self.sizes[0])))
+        Random(SEED).shuffle(pairs)
+        return pairs
+
+    def prepare(self, likes: int, *, reuse: bool) -> None:
+        """Have the sizes up to `likes`: those of an earlier run if `reuse` and they are there, else made now."""
+        sizes = [size for size in self.sizes if size <= likes]
+        if reuse and all(self._mark(size) == self.items for size in sizes):
+            self.curve = self._filled(likes).curve
+        else:
+            asyncio.run(self._fill(sizes))
+
+    async def _fill(self, sizes: list[int]) -> None:
+        growing = self.empty("growing")
+        source = likes_of_fill(self.items)
+        for size in sizes:
+            async with Likes.open(self.url(growing)) as likes:
+                await self._fill_to(size, likes, source)
+            self._keep(growing, size)
+        shutil.rmtree(growing)
+
+    async def _fill_to(self, size: int, likes: Likes, source: Iterator[Pair]) -> None:
+        step = self.sizes[-1] // STEPS
+        done = self.curve[-1].likes if self.curve else 0
+        while done < size:
+            n = min(size - done, step - done % step)
+            done += n
+            self.curve.append(await fill_step(likes, islice(source, n), done))
+            print(f"filled {done:,}: {self.curve[-1].likes_per_second:,.0f} likes/s", flush=True)
+
+    def _keep(self, growing: Path, size: int) -> None:
+        shutil.copytree(growing, self.empty(str(size)), dirs_exist_ok=True)
+        mark = msgspec.json.encode(Filled(size, self.items, self.curve))
+        self._mark_file(size).write_bytes(mark)
+
+    def _mark_file(self, likes: int) -> Path:
+        return self._folder / f"{likes}.json"
+
+    def _filled(self, likes: int) -> Filled:
+        return msgspec.json.decode(self._mark_file(likes).read_bytes(), type=Filled)
+
+    def _mark(self, likes: int) -> int:
+        """Over how many items the store of this size was filled; 0 if there is none."""
+        return self._filled(likes).items if self._mark_file(likes).exists() else 0
+
+
+def tier_named(name: str) -> Tier:
+    """From the tests' registry: a tier that joins it is measured too."""
+    for tier in TIERS:
+        if tier.name == name:
+            return tier
+    raise SystemExit(f"no tier is called {name!r}; there are {', '.join(tier.name for tier in TIERS)}")
+
+
+def likes_of_fill(items: int) -> Iterator[Pair]:
+    """(user, item) at random, the same ones each time."""
+    rng = Random(SEED)
+    while True:
+        yield ids.user(rng.randrange(ids.FILL_USERS) * ids.SPACING), ids.item(rng.randrange(items))
+
+
+async def fill_step(likes: Likes, pairs: Iterator[Pair], total: int) -> Step:
+    """Apply these pairs in batches, one after the other; only the applying is timed."""
+    times: list[float] = []
+    before, _ = machine.written_bytes(os.getpid())
+    n = 0
+    for some in in_slices(pairs, BATCH):
+        ops = [Op(user, item, True) for user, item in some]
+        began = time.perf_counter()
+        await likes.apply(ops)
+        times.append(time.perf_counter() - began)
+        n += len(ops)
+    written = machine.written_bytes(os.getpid())[0] - before
+    return Step(
+        likes=total,
+        likes_per_second=n / sum(times),
+        p99_ms=percentile(times, 99) * 1e3,
+        written_bytes_per_like=written / n,
+    )
+
+
+def percentile(values: list[float], percent: int) -> float:
+    return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]
