@@ -15,6 +15,7 @@ from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import msgspec
 import uvloop
@@ -108,8 +109,7 @@ class Connection(asyncio.Protocol):
         self.at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._client.free.append(self)
 
     def send(self, kind: str, at: float, request: bytes) -> None:
@@ -157,6 +157,8 @@ async def pace(port: int, rate: float, seconds: float, file: Path) -> Paced:
     for _ in range(CONNECTIONS):
         await loop.create_connection(lambda: Connection(client), "127.0.0.1", port)
     cpu, began = time.process_time(), time.perf_counter()
+    if len(client.free) < CONNECTIONS:
+        raise SystemExit(f"only {len(client.free)} of {CONNECTIONS} connections were made")
     client.begin()
     with suppress(TimeoutError):  # what is still unanswered then is reported as such
         await asyncio.wait_for(client.finished.wait(), seconds + DRAIN_S)

@@ -28,11 +28,11 @@ def footprint(context: Context) -> Iterator[Row]:
     size = context.stores.sizes[-1]
     folder = context.stores.copy(size, "footprint")
     views = disk_bytes(database_of(folder))
-    changes = views.get("changes", 0) / size
+    changes = views["changes"] / size
     yield Row(
         figure="footprint",
         what=f"disk per like at {size:,}, change log aside",
-        value=sum(views.get(view, 0) for view in LIKES_VIEWS) / size,
+        value=sum(views[view] for view in LIKES_VIEWS) / size,
         unit="bytes",
         targets=[Target(at_most=200)],
         notes=[f"12-byte ids; the change log (kept 7 days) {changes:.0f} more"],
@@ -149,7 +149,7 @@ def disk_bytes(database: Path) -> dict[str, int]:
     """Bytes of the pages of each table of a closed SQLite file."""
     connection = apsw.Connection(str(database))
     try:
-        rows = connection.execute("select name, pgsize from dbstat where aggregate").fetchall()
+        rows = connection.execute("select name, pgsize from dbstat where aggregate = true").fetchall()
         return dict(cast(list[tuple[str, int]], rows))
     finally:
         connection.close()
