@@ -1,0 +1,130 @@
+"""What a command works on: a store in this process, or a running server. Both are a `Service`."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
+
+import typer
+
+from ..errors import SetupError
+from ..likes import Likes
+from ..model import Count, Like, Op, Outcome, Page
+from ..place import file_of
+
+T = TypeVar("T")
+
+DEFAULT_STORE = "sqlite:likes.db"
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store", envvar="LIKEWISE_STORE", metavar="URL", help="The store to work on.", show_default=DEFAULT_STORE
+    ),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="LIKEWISE_URL", metavar="URL", help="Work on a running server, such as http://127.0.0.1:8080."
+    ),
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option("--token", envvar="LIKEWISE_TOKEN", metavar="KEY", help="With --url: a key with the service scope."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line, for programs.")]
+
+
+class Service(Protocol):
+    """What the commands need: `Likes` has it, and `client.RemoteLikes`."""
+
+    async def like(
+        self, user_id: str, item_id: str, *, item_type: str | None = None, strict: bool = False
+    ) -> Outcome: ...
+
+    async def unlike(self, user_id: str, item_id: str, *, strict: bool = False) -> Outcome: ...
+
+    async def apply(self, ops: Iterable[Op]) -> list[Outcome]: ...
+
+    async def forget_user(self, user_id: str) -> int: ...
+
+    async def forget_item(self, item_id: str) -> int: ...
+
+    async def liked_at(self, user_id: str, item_id: str) -> int | None: ...
+
+    async def counts(self, item_ids: Sequence[str], user: str | None = None) -> list[Count]: ...
+
+    async def likes_page(
+        self, user_id: str, *, limit: int = 20, cursor: str | None = None, item_type: str | None = None
+    ) -> Page[Like]: ...
+
+    async def likers_page(self, item_id: str, *, limit: int = 20, cursor: str | None = None) -> Page[Like]: ...
+
+    async def close(self) -> None: ...
+
+
+class Target(NamedTuple):
+    """What `--store`, `--url` and `--token` say. With `--url`, a store named in the environment is left alone."""
+
+    store: str | None
+    url: str | None = None
+    token: str | None = None
+
+    @property
+    def store_url(self) -> str:
+        return self.store or DEFAULT_STORE
+
+
+def run(target: Target, work: Callable[[Service], Coroutine[Any, Any, T]], *, create: bool = False) -> T:
+    """Do `work` with the service that `target` names. Only with `create` is a missing file made."""
+
+    async def with_service() -> T:
+        async with opened(target, create=create) as service:
+            return await work(service)
+
+    return asyncio.run(with_service())
+
+
+@asynccontextmanager
+async def opened(target: Target, *, create: bool = False) -> AsyncGenerator[Service, None]:
+    """The service that `target` names, closed at the end."""
+    if target.url is not None:
+        from ..client import RemoteLikes
+
+        service: Service = RemoteLikes(target.url, target.token)
+    else:
+        service = await open_likes(target.store_url, create=create)
+    try:
+        yield service
+    finally:
+        await service.close()
+
+
+async def open_likes(store: str, *, create: bool = False) -> Likes:
+    """Open a store in this process. A typo in its name must not look like a store where nobody likes anything."""
+    log_to_stderr()
+    path = file_of(store)
+    if path is not None and not create and not path.exists():
+        raise SetupError(
+            f"there is no file {path.absolute()}. Name yours with --store sqlite:FILE (or LIKEWISE_STORE); "
+            "`likewise like`, `import` and `serve` begin a new one."
+        )
+    return await Likes.open(store)
+
+
+def needs_the_file(target: Target, command: str) -> str:
+    """The store's URL, for a command that a server cannot do over HTTP. Raises SetupError if one was asked to."""
+    if target.url is not None:
+        raise SetupError(f"{command} needs the file itself: stop the server, and leave out --url.")
+    return target.store_url
+
+
+def log_to_stderr() -> None:
+    """stdout is for answers (and for exports)."""
+    import structlog
+
+    def to_stderr(*_: Any) -> structlog.PrintLogger:
+        return structlog.PrintLogger(sys.stderr)
+
+    structlog.configure(logger_factory=to_stderr)

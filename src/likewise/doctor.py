@@ -1,0 +1,279 @@
+"""What is wrong with a set-up, and how to mend it: checks of this machine, the settings and the store's file.
+
+Nothing here changes anything, and no check opens the store: one that is in use is looked at from outside.
+"""
+
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import LikewiseError, SetupError
+from .place import file_of
+from .settings import Settings, load
+
+PYTHON_MIN = (3, 11)
+SQLITE_MIN = (3, 51, 3)
+FREE_BYTES_MIN = 2**30
+OPEN_FILES_MIN = 4_096
+YEAR_MIN = 2025
+
+NETWORK_FILE_SYSTEMS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "fuse.sshfs",
+    "glusterfs",
+    "ceph",
+    "lustre",
+    "afs",
+}
+
+HEADER_BYTES = 100
+"""Of an SQLite file; https://sqlite.org/fileformat2.html#the_database_header says what stands where."""
+
+
+class Verdict(StrEnum):
+    """How a check ended. Only a problem keeps the service from working right."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+class Finding(NamedTuple):
+    """What a check found, and how to mend it."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    mend: str = ""
+
+
+def examine(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None = None) -> Iterator[Finding]:
+    """All checks, one after the other. `flags` are settings, as in `settings.load`."""
+    yield from (check_python(), check_sqlite(), check_parquet(), check_clock(), check_open_files())
+    try:
+        settings = load(flags, environment, config)
+    except SetupError as error:
+        yield Finding("settings", Verdict.PROBLEM, str(error), "Set it right; docs/settings.md lists every setting.")
+        return
+    yield Finding("settings", Verdict.OK, f"{settings.store}, identity = {settings.identity}")
+    yield check_address(settings)
+    yield from check_store(settings.store)
+
+
+def check_python() -> Finding:
+    found = platform.python_version()
+    if sys.version_info < PYTHON_MIN:
+        return Finding("python", Verdict.PROBLEM, found, f"Install Python {_dotted(PYTHON_MIN)} or newer.")
+    return Finding("python", Verdict.OK, found)
+
+
+def check_sqlite() -> Finding:
+    """The SQLite that comes with apsw: the interpreter's own is not used."""
+    try:
+        import apsw
+    except ImportError as error:
+        return Finding("sqlite", Verdict.PROBLEM, f"apsw cannot be imported ({error})", "pip install --upgrade apsw")
+    version = apsw.sqlite_lib_version()
+    if tuple(map(int, version.split("."))) < SQLITE_MIN:
+        mend = (
+            "pip install --upgrade apsw: before 3.51.3 a WAL file could be reset while it was read, and corrupt data."
+        )
+        return Finding("sqlite", Verdict.PROBLEM, version, mend)
+    return Finding("sqlite", Verdict.OK, f"{version} (apsw {apsw.apsw_version()})")
+
+
+def check_parquet() -> Finding:
+    if importlib.util.find_spec("pyarrow"):
+        return Finding("extras", Verdict.OK, "parquet")
+    return Finding("extras", Verdict.OK, "none; Parquet files need: pip install 'likewise[parquet]'")
+
+
+def check_clock(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Finding:
+    moment = now()
+    text = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    if moment.year < YEAR_MIN:
+        return Finding(
+            "clock", Verdict.WARNING, text, "Likes are dated by this clock: set it, or start an NTP service."
+        )
+    return Finding("clock", Verdict.OK, text)
+
+
+def check_open_files() -> Finding:
+    """Every connection is an open file."""
+    if sys.platform == "win32":
+        return Finding("open files", Verdict.OK, "no limit to check")
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return Finding("open files", Verdict.OK, "unlimited")
+    if soft < OPEN_FILES_MIN:
+        mend = "For more connections than that: ulimit -n 65536, or LimitNOFILE=65536 in systemd's unit."
+        return Finding("open files", Verdict.WARNING, f"at most {soft:,}", mend)
+    return Finding("open files", Verdict.OK, f"at most {soft:,}")
+
+
+def check_address(settings: Settings) -> Finding:
+    """Whether a server could listen there now."""
+    where = f"{settings.host} port {settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except PermissionError:
+        return Finding("address", Verdict.PROBLEM, f"{where}: not allowed", "Choose a port above 1023 with --port.")
+    except OSError as error:
+        mend = "If that is not likewise itself, choose another one with --port." if settings.port else ""
+        verdict = Verdict.WARNING if _answers(settings) else Verdict.PROBLEM
+        found = "someone listens there already" if verdict is Verdict.WARNING else error.strerror or str(error)
+        return Finding("address", verdict, f"{where}: {found}", mend or "Check --host.")
+    return Finding("address", Verdict.OK, f"{where} is free")
+
+
+def check_store(store: str) -> Iterator[Finding]:
+    """The file behind a store's URL, and the disk that it is on."""
+    scheme = store.partition(":")[0]
+    path = file_of(store)
+    if path is None:
+        if scheme == "memory":
+            yield Finding("store", Verdict.WARNING, store, "Nothing is kept: for tests only.")
+        else:
+            yield Finding("store", Verdict.PROBLEM, f"{store!r} names no store", "Write sqlite:likes.db.")
+        return
+    folder = path.absolute().parent
+    finding = check_folder(folder)
+    yield finding
+    if finding.verdict is not Verdict.PROBLEM:
+        yield check_disk(folder)
+        yield check_file_system(folder)
+        yield check_file(path)
+        yield check_owner(path)
+
+
+def check_folder(folder: Path) -> Finding:
+    """SQLite makes files beside the database, so the folder has to be writable as well."""
+    if not folder.is_dir():
+        return Finding("folder", Verdict.PROBLEM, f"{folder} does not exist", f"mkdir -p {folder}")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        mend = "Give this user the right to write there, or choose another folder with --store."
+        return Finding("folder", Verdict.PROBLEM, f"{folder} cannot be written ({error.strerror})", mend)
+    return Finding("folder", Verdict.OK, f"{folder} can be written")
+
+
+def check_disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 2**30:,.1f} GiB free"
+    if free < FREE_BYTES_MIN:
+        return Finding("disk", Verdict.WARNING, found, "Free some space: a like takes about 300 bytes, and needs them.")
+    return Finding("disk", Verdict.OK, found)
+
+
+def check_file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> Finding:
+    """SQLite's WAL needs memory shared between processes and honest locks: no network file system has both."""
+    if (kind := _file_system_of(folder, mounts)) is None:
+        return Finding("file system", Verdict.OK, "unknown; it must not be a network file system")
+    if kind in NETWORK_FILE_SYSTEMS:
+        mend = "Put the file on a disk of this machine: over a network, locks may lie and the file may be corrupted."
+        return Finding("file system", Verdict.WARNING, f"{kind}, a network file system", mend)
+    if kind in ("tmpfs", "ramfs"):
+        return Finding("file system", Verdict.WARNING, kind, "Everything is lost at a reboot: put it on a disk.")
+    return Finding("file system", Verdict.OK, kind)
+
+
+def check_file(path: Path) -> Finding:
+    """Whether the file is ours, by its header; SQLite itself is not asked, so nothing is locked or recovered."""
+    from .store.sqlite.database import APPLICATION_ID, VERSION
+
+    if not path.exists():
+        return Finding("store", Verdict.OK, f"{path} will be made")
+    if not path.is_file():
+        return Finding("store", Verdict.PROBLEM, f"{path} is not a file", "Name a file with --store sqlite:FILE.")
+    try:
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    except OSError as error:
+        return Finding("store", Verdict.PROBLEM, f"{path} cannot be read ({error.strerror})", "Check its rights.")
+    size = f"{path.stat().st_size / 2**20:,.1f} MiB"
+    if not header:
+        return Finding("store", Verdict.OK, f"{path} is empty, and will be made ours")
+    version, application_id = (int.from_bytes(header[at : at + 4], "big") for at in (60, 68))
+    if not header.startswith(b"SQLite format 3\x00") or application_id != APPLICATION_ID:
+        return Finding("store", Verdict.PROBLEM, f"{path} is not a likewise store", "Use another file.")
+    if version > VERSION:
+        return Finding(
+            "store", Verdict.PROBLEM, f"{path} has schema {version}, newer than {VERSION}", "Upgrade likewise."
+        )
+    return Finding("store", Verdict.OK, f"{path}, schema {version}, {size}")
+
+
+def check_owner(path: Path) -> Finding:
+    """Who has the file. Its owner writes that into the lock file, and takes it out again when it ends in peace."""
+    try:
+        who: dict[str, Any] = json.loads(path.with_name(path.name + "-lock").read_bytes())
+        pid, url = int(who["pid"]), who.get("url")
+    except (OSError, ValueError, KeyError, TypeError):
+        return Finding("in use", Verdict.OK, "by nobody")
+    if not _alive(pid):
+        return Finding("in use", Verdict.OK, "by nobody (its last owner ended unexpectedly; nothing to do)")
+    mend = f"Commands talk to it with --url {url}" if url else f"Stop process {pid} before you start another one."
+    return Finding("in use", Verdict.OK if url else Verdict.WARNING, f"by process {pid}", mend)
+
+
+def _alive(pid: int) -> bool:
+    if sys.platform == "win32":
+        return True  # os.kill would end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError, LikewiseError):
+        return True
+    return True
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        with socket.create_connection((settings.host, settings.port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _file_system_of(folder: Path, mounts: Path) -> str | None:
+    """The type of the mount that holds a folder: the longest mount point that it lies under."""
+    try:
+        lines = mounts.read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    found: tuple[int, str] | None = None
+    for line in lines:
+        _, point, kind, *_ = line.split()
+        point = point.replace("\\040", " ")
+        if folder.is_relative_to(point) and (found is None or len(point) >= found[0]):
+            found = len(point), kind
+    return found and found[1]
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,300 @@
+"""Text to ops: CSV and NDJSON, a line a row. What is wrong with a row is said with its line, and the rest goes on.
+
+A row ends where its line ends, also inside quotes: ids hold no control characters, so a quoted line break could only
+be a mistake, and this way a stray quote spoils one row and not the rest of the file.
+"""
+
+import csv
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from ..errors import Fault, InvalidInput
+from ..model import Op
+from ..times import SECOND, parse_time
+from .formats import COLUMNS, REQUIRED, Format
+
+BATCH_OPS = 1_000
+"""Ops per batch: as many as share a commit. More would be cut up, and the pieces of two batches could mix."""
+
+BLOCK_BYTES = 128 * 1024
+LINE_BYTES_MAX = 1024 * 1024
+TEXT_SHOWN_MAX = 200
+BOM = b"\xef\xbb\xbf"
+
+CUT_OFF = "the compressed file is cut off here"
+
+
+class Rejected(NamedTuple):
+    """A row that was not applied: its line (the row's number in Parquet, from 1), why, and how it begins."""
+
+    line: int
+    reason: str
+    text: str
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A place in a file, and the digest of all that lies before it: proof that the file is the same up to there."""
+
+    format: str
+    bytes: int
+    lines: int
+    digest: str
+
+
+class Batch(msgspec.Struct):
+    """Some rows in their order: `ops[k]` was read from line `lines[k]`, which reads `texts[k]`.
+
+    With all of it applied (and every batch before), the file is done up to `mark`, if there is one.
+    """
+
+    ops: list[Op]
+    lines: list[int]
+    texts: list[str]
+    rejected: list[Rejected]
+    mark: Mark | None = None
+
+
+class Readable(Protocol):
+    """What is needed of a stream of bytes: files have it, and gzipped ones."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def read1(self, size: int, /) -> bytes: ...
+
+    def readline(self, size: int, /) -> bytes: ...
+
+
+Parse = Callable[[str], Op]
+"""Turns a line into an op; raises ValueError with what is wrong with it."""
+
+
+def read_text(stream: Readable, format_: Format, after: Mark | None = None) -> Iterator[Batch]:
+    """The rows of a CSV or NDJSON file behind `after`. Raises InvalidInput for a file that cannot be read at all,
+    and Changed if what lies before `after` is not what lay there."""
+    lines = _Lines(stream, format_)
+    parse = csv_parser(lines.take_header()) if format_ is Format.CSV else parse_json
+    if after is not None:
+        lines.skip_to(after)
+    return (batch for block in lines.blocks() for batch in _batches(*block, parse))
+
+
+class Changed(Exception):
+    """The file is not the one that an earlier import has begun."""
+
+
+class _Lines:
+    """Cuts a stream into blocks of whole lines, counting lines and digesting bytes."""
+
+    def __init__(self, stream: Readable, format_: Format) -> None:
+        self._stream = stream
+        self._format = format_
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._bytes = 0
+        self._lines = 0
+
+    def take_header(self) -> str:
+        header = self._stream.readline(LINE_BYTES_MAX)
+        self._count(header)
+        try:
+            return header.removeprefix(BOM).decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise InvalidInput(Fault("line 1", "not UTF-8 text; is this a CSV file?")) from None
+
+    def skip_to(self, mark: Mark) -> None:
+        while (left := mark.bytes - self._bytes) > 0 and (data := self._stream.read(min(left, BLOCK_BYTES))):
+            self._count(data)
+        if self._mark() != mark:
+            raise Changed
+
+    def blocks(self) -> Iterator[tuple[int, bytes, Mark | None, bool]]:
+        """(the first line's number, whole lines, the place behind them, whether they end in the middle).
+
+        There is no mark behind a last line without an end: it may be longer when the file has been completed.
+        """
+        rest = b""
+        while True:
+            try:
+                data = self._stream.read1(BLOCK_BYTES)
+            except EOFError:  # a gzipped file that ends too early
+                yield self._lines + 1, rest, None, True
+                return
+            if not data:
+                break
+            whole, newline, rest = (rest + data).rpartition(b"\n")
+            if newline:
+                first = self._lines + 1
+                self._count(whole + newline)
+                yield first, whole, self._mark(), False
+            if len(rest) > LINE_BYTES_MAX:
+                problem = f"longer than {LINE_BYTES_MAX:,} bytes; is this a {self._format} file?"
+                raise InvalidInput(Fault(f"line {self._lines + 1}", problem))
+        if rest:
+            yield self._lines + 1, rest, None, False
+
+    def _count(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._bytes += len(data)
+        self._lines += data.count(b"\n")
+
+    def _mark(self) -> Mark:
+        return Mark(self._format.value, self._bytes, self._lines, self._digest.hexdigest())
+
+
+def _batches(first: int, block: bytes, mark: Mark | None, cut_off: bool, parse: Parse) -> Iterator[Batch]:
+    batch = Batch([], [], [], [])
+    for number, line in _decoded(first, block, batch.rejected):
+        line = line.removesuffix("\r")
+        if not line:
+            continue
+        try:
+            op = parse(line)
+        except ValueError as error:
+            batch.rejected.append(Rejected(number, str(error), line[:TEXT_SHOWN_MAX]))
+            continue
+        batch.ops.append(op)
+        batch.lines.append(number)
+        batch.texts.append(line)
+        if len(batch.ops) == BATCH_OPS:
+            yield batch
+            batch = Batch([], [], [], [])
+    if cut_off:
+        _reject_last(batch, first + block.count(b"\n"))
+    batch.mark = mark
+    yield batch
+
+
+def _decoded(first: int, block: bytes, rejected: list[Rejected]) -> Iterator[tuple[int, str]]:
+    if first == 1:
+        block = block.removeprefix(BOM)
+    try:
+        yield from enumerate(block.decode().split("\n"), first)
+        return
+    except UnicodeDecodeError:
+        pass
+    for number, line in enumerate(block.split(b"\n"), first):
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            reason = f"not UTF-8 (byte 0x{line[error.start]:02X} at column {error.start + 1})"
+            rejected.append(Rejected(number, reason, line.decode(errors="backslashreplace")[:TEXT_SHOWN_MAX]))
+        else:
+            yield number, text
+
+
+def _reject_last(batch: Batch, number: int) -> None:
+    """The last line of a file that ends in the middle may read as a row, and yet be half of another one."""
+    text = ""
+    if batch.lines and batch.lines[-1] == number:
+        text = batch.texts[-1]
+        del batch.ops[-1], batch.lines[-1], batch.texts[-1]
+    batch.rejected = [row for row in batch.rejected if row.line != number]
+    batch.rejected.append(Rejected(number, CUT_OFF, text[:TEXT_SHOWN_MAX]))
+
+
+# CSV
+
+_LIKED = {"": True, "true": True, "false": False, "1": True, "0": False}
+
+
+def csv_parser(header: str) -> Parse:
+    """What turns the lines below this header into ops. Raises InvalidInput for a header that is not ours."""
+    columns = [name.strip() for name in _split(header)]
+    problem = _problem_with(columns, header)
+    if problem:
+        raise InvalidInput(Fault("line 1", problem))
+    width = len(columns)
+    user, item = (columns.index(name) for name in REQUIRED)
+    type_, time, liked = (columns.index(name) if name in columns else None for name in COLUMNS[2:])
+
+    def parse(line: str) -> Op:
+        fields = _split(line) if '"' in line else line.split(",")
+        if len(fields) != width:
+            raise ValueError(f"has {len(fields)} fields, and the header names {width}")
+        return Op(
+            fields[user],
+            fields[item],
+            True if liked is None else _liked(fields[liked]),
+            None if type_ is None else fields[type_] or None,
+            parse_time(text) if time is not None and (text := fields[time]) else None,
+        )
+
+    return parse
+
+
+def _problem_with(columns: list[str], header: str) -> str | None:
+    expected = "user_id,item_id and, if you have them, item_type, liked_at, liked; in any order, separated by commas"
+    if not header:
+        return f"the file has no header; its first line must name the columns: {expected}"
+    for name in REQUIRED:
+        if name not in columns:
+            return f"the header does not name {name}; it must name the columns: {expected}"
+    for name in columns:
+        if name not in COLUMNS:
+            return f"the header names {name!r}, which is none of ours: {expected}"
+        if columns.count(name) > 1:
+            return f"the header names {name} twice"
+    return None
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line], strict=True), [""])
+    except csv.Error as error:
+        raise ValueError(f"not CSV: {error}") from None
+
+
+def _liked(text: str) -> bool:
+    liked = _LIKED.get(text)
+    if liked is None and (liked := _LIKED.get(text.lower())) is None:
+        raise ValueError(f"liked: {text!r} is not true or false")
+    return liked
+
+
+# NDJSON
+
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True):
+    user_id: str
+    item_id: str
+    item_type: str | None = None
+    liked_at: str | int | float | None = None
+    liked: bool | int | None = None
+
+
+_decode_row = msgspec.json.Decoder(_Row).decode
+
+
+def parse_json(line: str) -> Op:
+    """A line of NDJSON as an op. Raises ValueError."""
+    try:
+        row = _decode_row(line)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
+    return Op(row.user_id, row.item_id, liked_of(row.liked), row.item_type or None, time_of(row.liked_at))
+
+
+def liked_of(value: Any) -> bool:
+    """true, false, 1, 0, and nothing for true."""
+    if value is None or value is True or value == 1:
+        return True
+    if value is False or value == 0:
+        return False
+    raise ValueError(f"liked: {value!r} is not true or false")
+
+
+def time_of(value: Any) -> int | None:
+    """RFC 3339 or epoch seconds as microseconds since the epoch."""
+    match value:
+        case None | "":
+            return None
+        case str():
+            return parse_time(value)
+        case int():
+            return value * SECOND
+        case float() if abs(value) < 1e15:
+            return round(value * SECOND)
+        case _:
+            raise ValueError(f"liked_at: {value!r} is not a time")
