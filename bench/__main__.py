@@ -64,6 +64,7 @@ def measure(console: Console, names: list[str], tier: str, seconds: int, repeat:
         for row in FIGURES[name].measure(context):
             run.rows.append(row)
             console.print(" · ".join(cell for cell in report.cells(row) if cell), highlight=False)
+        stores.clear()
     run.curve = stores.curve
     return run
 

@@ -1,5 +1,6 @@
 """Server processes, started and stopped: likewise itself, and the bare echo beside it."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -11,7 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-LIKEWISE = [sys.executable, "-m", "likewise.cli"]
+LIKEWISE = [str(Path(sys.executable).with_name("likewise"))]
+"""The command of the environment the bench runs in."""
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
+"""Of everything started here: what is measured are the defaults, not somebody's settings."""
+
 START_S = 30
 STOP_S = 60
 """A store with a large WAL takes a while to close."""
@@ -60,7 +66,7 @@ def echo(answer: bytes, log: Path) -> Iterator[Server]:
 def _serving(command: list[str], port: int, log: Path) -> Iterator[Server]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=ENVIRONMENT)
     try:
         _wait(process, port, log)
         yield Server(process.pid, port)

@@ -69,6 +69,13 @@ class Stores:
         os.sync()
         return folder
 
+    def clear(self) -> None:
+        """Remove everything but the filled stores."""
+        kept = {str(size) for size in self.sizes}
+        for folder in self._folder.iterdir():
+            if folder.is_dir() and folder.name not in kept:
+                shutil.rmtree(folder)
+
     def pairs(self, n: int = 100_000) -> list[Pair]:
         """Likes that stand in every size, in random order."""
         pairs = list(islice(likes_of_fill(self.items), min(n, self.sizes[0])))

@@ -19,7 +19,7 @@ from .. import ids
 from ..context import Context
 from ..peers.bulk import BareBulk, Pair
 from ..rows import Row, Target
-from ..servers import LIKEWISE
+from ..servers import ENVIRONMENT, LIKEWISE
 from ..stores import BATCH, percentile
 
 SPREAD_ITEMS = 100_000
@@ -73,7 +73,7 @@ def import_csv(context: Context) -> Iterator[Row]:
         store = context.stores.url(context.stores.empty("import"))
         command = [*LIKEWISE, "import", str(file), "--store", store]
         began = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
         rates.append(likes / (time.perf_counter() - began))
         if done.returncode:
             raise SystemExit(f"likewise import failed: {done.stderr.strip()}")
