@@ -34,19 +34,22 @@ from .times import to_datetime, to_rfc3339
 from .trending import Hot
 
 if TYPE_CHECKING:
-    from .http.asgi import AsgiApp
+    from collections.abc import Callable
+
+    from .http.asgi import AsgiApp, Scope
 
 __version__ = "0.1.0"
 
 
-def asgi(likes: Likes) -> "AsgiApp":
+def asgi(likes: Likes, *, user: "Callable[[Scope], str | None] | None" = None) -> "AsgiApp":
     """The HTTP API as an ASGI application, to be mounted beside others: `app.mount("/likes", likewise.asgi(likes))`.
 
-    Identity is as on an unconfigured loopback server (`X-User-Id`), so put it behind your own authentication.
+    `user` gives the user id of an ASGI scope, as your application has authenticated it, or None for nobody. Without
+    it everybody is nobody: counts and trending are public, and the rest answers 401.
     """
-    from .http.asgi import AsgiApp
+    from .http.asgi import AsgiApp, from_scope
 
-    return AsgiApp(likes)
+    return AsgiApp(likes, identity=from_scope(user))
 
 
 __all__ = [

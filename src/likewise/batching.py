@@ -39,7 +39,8 @@ class Batcher(Generic[K, V]):
         self._waiting_max = waiting_max
         self._calls: deque[tuple[Sequence[K], asyncio.Future[Sequence[V]]]] = deque()
         self._waiting = 0
-        self._loop_task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._runner: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
@@ -57,23 +58,24 @@ class Batcher(Generic[K, V]):
             raise Closed("shutting down; ask again in a moment")
         if self._waiting + len(entries) > self._waiting_max and self._waiting:
             raise Overloaded(f"{self._waiting} are waiting already; ask again in a moment")
-        future: asyncio.Future[Sequence[V]] = asyncio.get_running_loop().create_future()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        future: asyncio.Future[Sequence[V]] = loop.create_future()
         self._calls.append((entries, future))
         self._waiting += len(entries)
-        if self._loop_task is None:
-            self._loop_task = asyncio.ensure_future(self._run_all())
+        if self._runner is None:
+            self._runner = loop.create_task(self._run_all())
         return future
 
     async def close(self) -> None:
         """Take nothing more, and finish everything that was accepted."""
         self._closed = True
-        if self._loop_task is not None:
-            await self._loop_task
+        if self._runner is not None:
+            await self._runner
 
     async def _run_all(self) -> None:
         while self._calls:
             await self._run_batch(self._take())
-        self._loop_task = None
+        self._runner = None
 
     def _take(self) -> list[tuple[Sequence[K], "asyncio.Future[Sequence[V]]"]]:
         calls = [self._calls.popleft()]

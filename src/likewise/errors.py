@@ -2,7 +2,8 @@
 
 ```
 LikewiseError
-├── InvalidInput            the caller sent something malformed; `errors` says where and what
+├── InvalidInput            the caller sent something unfit; `errors` says where and what
+│   └── Malformed           it could not even be read: not a cursor, not a position, not JSON
 ├── StrictConflict          a strict call found nothing to do; carries `liked` and `count`
 │   ├── AlreadyLiked
 │   └── NotLiked
@@ -32,11 +33,15 @@ class LikewiseError(Exception):
 
 
 class InvalidInput(LikewiseError):
-    """The caller sent something malformed. Nothing was applied."""
+    """The caller sent something unfit. Nothing was applied."""
 
     def __init__(self, *errors: Fault) -> None:
         super().__init__("; ".join(f"{pointer}: {detail}" if pointer else detail for pointer, detail in errors))
         self.errors = errors
+
+
+class Malformed(InvalidInput):
+    """The caller sent something that cannot be read as what it stands for."""
 
 
 class StrictConflict(LikewiseError):

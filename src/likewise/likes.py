@@ -5,6 +5,7 @@ happened. Identity and privacy are HTTP's business; here the caller is trusted.
 """
 
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
 from types import TracebackType
 from typing import TypeVar
@@ -13,7 +14,7 @@ import msgspec
 
 from .batching import Batcher
 from .counts_cache import CountsCache
-from .errors import AlreadyLiked, Fault, InvalidInput, NotLiked
+from .errors import AlreadyLiked, Fault, InvalidInput, NotLiked, Unavailable
 from .measures import Measures
 from .model import (
     PAGE_LIMIT_MAX,
@@ -102,9 +103,11 @@ class Likes:
             await self._upkeep.stop()
             self._upkeep = None
             await self.writes.close()
-            await self.save_hot_list()
+            with suppress(Unavailable):  # a nicety, and a full disk must not keep the store open
+                await self.save_hot_list()
         await self.writes.close()
         await self.store.close()
+        self.cache.clear()  # else it would go on answering
 
     # Writing
 
@@ -257,6 +260,10 @@ class Likes:
     async def ready(self) -> None:
         """Returns if reads and writes can be expected to work; raises Unavailable."""
         await self.store.ready()
+
+    def announce(self, url: str) -> None:
+        """Tell whoever is refused the store where this process serves it."""
+        self.store.announce(url)
 
     async def verify(self, repair: bool = False) -> Report:
         """Recount everything from the likes; report, and with `repair` mend, what disagrees."""

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from .errors import Fault, InvalidInput
+from .errors import Fault, InvalidInput, Malformed
 from .times import LATEST
 
 ID_BYTES_MAX = 256
@@ -51,9 +51,9 @@ class Position(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "Position":
-        """The inverse of `str`. Raises InvalidInput."""
+        """The inverse of `str`. Raises Malformed."""
         if not _POSITION.fullmatch(text):
-            raise InvalidInput(Fault("position", "not a position; pass one that an answer gave you, unchanged"))
+            raise Malformed(Fault("position", "not a position; pass one that an answer gave you, unchanged"))
         epoch, _, offsets = text.partition(":")
         pairs = [pair.split("-") for pair in offsets.split(",")]
         return cls(int(epoch), tuple(sorted((int(shard), int(offset)) for shard, offset in pairs)))
@@ -153,7 +153,7 @@ class Keyset(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, cursor: str) -> "Keyset":
-        """The inverse of `str`. Raises InvalidInput."""
+        """The inverse of `str`. Raises Malformed."""
         try:
             text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
             liked_at, dot, id_ = text.partition(".")
@@ -161,7 +161,7 @@ class Keyset(msgspec.Struct, frozen=True):
         except ValueError:
             dot, keyset = "", cls(0, "")
         if not dot or str(keyset) != cursor or not 0 <= keyset.liked_at <= LATEST:
-            raise InvalidInput(Fault("cursor", "not a cursor; pass a next_cursor that an answer gave you, unchanged"))
+            raise Malformed(Fault("cursor", "not a cursor; pass a next_cursor that an answer gave you, unchanged"))
         return keyset
 
 

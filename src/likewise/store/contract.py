@@ -105,6 +105,9 @@ class Store(ABC):
     async def recall(self, key: str) -> bytes | None:
         """The note kept under `key`, or None."""
 
+    def announce(self, url: str) -> None:  # noqa: B027 - a tier that many processes share has nobody to tell
+        """Tell other processes that are refused this store where this one serves it."""
+
     @abstractmethod
     async def close(self) -> None:
         """Finish what was begun and let go of everything. Safe to call twice; after it, calls raise Closed."""

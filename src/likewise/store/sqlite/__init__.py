@@ -18,7 +18,7 @@ from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Po
 from ...times import DAY, SECOND, Clock, Ticker, wall_clock
 from ..contract import Store, newest_first, page_of
 from .checkpointer import Checkpointer
-from .database import connect, open_database, setup_errors, statements
+from .database import connect, open_database, query, setup_errors, statements
 from .owner import Owner
 from .verify import verify
 from .writer import Writer, to_json
@@ -74,8 +74,7 @@ class SqliteStore(Store):
         """Open or make the file. Raises SetupError (StoreInUse, NotAStore, …)."""
         return await asyncio.to_thread(cls, path, settings or Settings(), clock)
 
-    def announce(self, url: str | None) -> None:
-        """Tell whoever is refused the file where this process serves it."""
+    def announce(self, url: str) -> None:
         self._owner.announce(url)
 
     async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
@@ -192,7 +191,7 @@ class SqliteStore(Store):
 
     def _all(self, statement: str, *bindings: Any) -> list[tuple[Any, ...]]:
         try:
-            return self._reader.execute(self._sql[statement], bindings).fetchall()
+            return query(self._reader, self._sql[statement], bindings)
         except apsw.ConnectionClosedError:
             raise Closed("the store is closed") from None
         except apsw.Error as error:

@@ -35,8 +35,11 @@ class Checkpointer:
     def committed(self, writer: apsw.Connection, frames: int) -> None:
         """After a commit that left `frames` pages in the WAL, on the writer's thread."""
         if self._rest:
-            writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._rest = False
+            try:
+                writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.Error as error:  # the commit stands; the WAL keeps everything, and a later commit asks again
+                log.warning("checkpoint failed", error=str(error))
         elif frames > self._frames_max:
             self._wanted.set()
 
@@ -49,7 +52,7 @@ class Checkpointer:
     def _run(self) -> None:
         connection = self._connect()
         try:
-            while True:
+            while not self._closing:  # asked again after clear(), which may have undone what close() set
                 self._wanted.wait()
                 if self._closing:
                     return

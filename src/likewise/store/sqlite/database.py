@@ -1,9 +1,10 @@
 """Opening a database file: what it is, how it is configured, and SQLite's errors in our words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -28,10 +29,17 @@ def statements(file: str = "statements.sql") -> dict[str, str]:
     return found
 
 
+def query(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run a statement to its end; its rows."""
+    return connection.execute(sql, bindings).fetchall()  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+
+
 def open_database(path: Path, cache_mb: float, epoch: int, vfs: str | None = None) -> apsw.Connection:
     """The first connection to a file: makes a new or empty one ours. Raises NotAStore, and then has changed nothing."""
     connection = apsw.Connection(str(path), vfs=vfs)
     try:
+        if connection.readonly("main"):  # SQLite makes do with that, and would fail at the first like
+            raise apsw.ReadOnlyError("the file may not be written")
         new = _is_new(connection, path)
         configure(connection, cache_mb)
         if new:
@@ -52,18 +60,18 @@ def connect(path: Path, cache_mb: float, vfs: str | None = None) -> apsw.Connect
 def configure(connection: apsw.Connection, cache_mb: float) -> None:
     """WAL, an fsync at each commit, no automatic checkpoints (`checkpointer.py` makes them)."""
     connection.set_busy_timeout(5_000)
-    connection.execute(f"pragma page_size = {PAGE_BYTES}")
-    connection.execute("pragma journal_mode = wal")
-    connection.execute("pragma synchronous = full")
-    connection.execute("pragma wal_autocheckpoint = 0")
-    connection.execute("pragma temp_store = memory")
-    connection.execute(f"pragma cache_size = {-int(cache_mb * 1024)}")
+    query(connection, f"pragma page_size = {PAGE_BYTES}")
+    query(connection, "pragma journal_mode = wal")
+    query(connection, "pragma synchronous = full")
+    query(connection, "pragma wal_autocheckpoint = 0")
+    query(connection, "pragma temp_store = memory")
+    query(connection, f"pragma cache_size = {-int(cache_mb * 1024)}")
 
 
 def _is_new(connection: apsw.Connection, path: Path) -> bool:
     application_id = connection.pragma("application_id")
     version = connection.pragma("user_version")
-    empty = not connection.execute("select 1 from sqlite_schema limit 1").fetchall()
+    empty = not query(connection, "select 1 from sqlite_schema limit 1")
     if application_id == APPLICATION_ID and version > VERSION:
         raise NotAStore(
             f"{path} was written by a newer likewise (schema {version}, this one knows {VERSION}). "
@@ -76,10 +84,10 @@ def _is_new(connection: apsw.Connection, path: Path) -> bool:
 
 def _create(connection: apsw.Connection, epoch: int) -> None:
     with connection:
-        connection.execute(_sql("schema.sql"))
-        connection.execute("insert into notes values ('epoch', ?), ('likes', 0)", (epoch,))
-        connection.execute(f"pragma application_id = {APPLICATION_ID}")
-        connection.execute(f"pragma user_version = {VERSION}")
+        query(connection, _sql("schema.sql"))
+        query(connection, "insert into notes values ('epoch', ?), ('likes', 0)", (epoch,))
+        query(connection, f"pragma application_id = {APPLICATION_ID}")
+        query(connection, f"pragma user_version = {VERSION}")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ SQLite's own included.
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ class Owner:
     def announce(self, url: str | None) -> None:
         """Say where this process serves the store, for whoever is refused it."""
         os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
+        with suppress(OSError):  # on a full disk; what is there can be read all the same
+            os.pwrite(self._handle, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
 
     def release(self) -> None:
         """Give the file back. The lock file stays: removing it would race with the next owner."""

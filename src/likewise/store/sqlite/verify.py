@@ -6,12 +6,13 @@ the WAL waits for them. A repair looks again inside the writer's transaction, so
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import apsw
 
 from ...model import Drift, Report
-from .database import statements
+from .database import query, statements
 from .writer import Writer
 
 RANGE_ROWS = 10_000
@@ -74,7 +75,7 @@ class _Verification:
             for item_id, stored, actual in wrong:
                 self._found("counts", item_id, f"says {stored}, and {actual} like it")
             if wrong:
-                self._mend(lambda wrong=wrong: [self._write("recount", item_id) for item_id, _, _ in wrong] and None)
+                self._mend(partial(self._recount, [item_id for item_id, _, _ in wrong]))
             items += self._read("count_items", *span)[0][0]
         return items
 
@@ -86,7 +87,7 @@ class _Verification:
                     self._found(view, user_id if view == "timeline" else item_id, f"{detail}: {user_id} → {item_id}")
                     pairs.add((user_id, item_id))
         if pairs:
-            self._mend(lambda: self._restore(pairs))
+            self._mend(partial(self._restore, pairs))
 
     def _check_total(self) -> None:
         # One statement, hence one snapshot: the ranges above were read at different moments.
@@ -99,7 +100,10 @@ class _Verification:
         for pair in sorted(pairs):
             for statement in ("drop_stray_timeline", "drop_stray_likers", "restore_timeline", "restore_liker"):
                 self._write(statement, *pair)
-        for item_id in sorted({item_id for _, item_id in pairs}):
+        self._recount(sorted({item_id for _, item_id in pairs}))
+
+    def _recount(self, item_ids: list[str]) -> None:
+        for item_id in item_ids:
             self._write("recount", item_id)
 
     def _ranges(self, end_statement: str) -> Iterator[Span]:
@@ -111,7 +115,7 @@ class _Verification:
             start = end
 
     def _read(self, statement: str, *bindings: Any) -> list[tuple[Any, ...]]:
-        return self._connection.execute(self._sql[statement], bindings).fetchall()
+        return query(self._connection, self._sql[statement], bindings)
 
     def _write(self, statement: str, *bindings: Any) -> None:
         self._writer.execute(self._sql[statement], *bindings)

@@ -14,7 +14,8 @@ select count(*) from user_likes where user_id > ?1 and user_id <= ?2 and rank = 
 select r.user_id, r.item_id from user_likes r
 where r.user_id > ?1 and r.user_id <= ?2 and r.rank = 0 and not exists (
     select 1 from user_likes t
-    where t.user_id = r.user_id and t.rank = ~r.liked_at and t.item_id = r.item_id and t.item_type is r.item_type
+    where t.user_id = r.user_id and t.rank = ~r.liked_at and t.item_id = r.item_id
+    and t.item_type is r.item_type and t.liked_at = r.liked_at
 );
 
 -- name: not_in_likers

@@ -1,0 +1,132 @@
+"""From a request to its reply: find the route, the caller and the input, make the call, count it."""
+
+import os
+from collections.abc import Awaitable
+from time import monotonic, perf_counter
+
+import structlog
+
+from ..errors import Closed, Fault, LikewiseError, Malformed
+from ..likes import Likes
+from ..measures import LATENCY_BOUNDS_S, Histogram
+from ..model import Position
+from ..settings import Settings
+from .calls import Call
+from .docs import render_docs
+from .identity import Identity, Who, check, identity_of
+from .inputs import read_body, read_query
+from .messages import Reply, Request
+from .openapi import render_openapi
+from .problems import Problem, method_not_allowed, not_found, reply_to
+from .routes import ROUTES, Route, Router
+
+log = structlog.get_logger("likewise.http")
+
+UNCHECKED = (Who.ANYONE, Who.USER)
+"""Calls that need no check before they are made: they ask for nobody, or for the user themselves."""
+
+REQUEST_ID_BYTES_MAX = 128
+
+
+class RequestMeasures:
+    """How many requests of each call ended how, and how long they took. Labelled by route and status, no ids."""
+
+    def __init__(self) -> None:
+        self.began = monotonic()
+        self.ended: dict[tuple[str, str, int], int] = {}
+        self.request_seconds = Histogram(LATENCY_BOUNDS_S)
+        self.in_flight = 0
+
+
+class App:
+    """The HTTP API over one `Likes`."""
+
+    def __init__(self, likes: Likes, settings: Settings | None = None, identity: Identity | None = None) -> None:
+        self.likes = likes
+        self.settings = settings or Settings()
+        self.identity = identity or identity_of(self.settings)
+        self.measures = RequestMeasures()
+        self.draining = False
+        self.openapi_json = render_openapi(ROUTES)
+        self.docs_html = render_docs(ROUTES)
+        self._router = Router(ROUTES)
+        self._boot = os.urandom(4).hex()
+        self._requests = 0
+
+    async def handle(self, request: Request) -> Reply:
+        """The reply to a request; never raises."""
+        began = perf_counter()
+        measures = self.measures
+        measures.in_flight += 1
+        request_id = self._request_id(request)
+        path = "none"
+        try:
+            route, target = self._find(request)
+            path = route.path
+            reply = self._call(route, request, target)
+            if not isinstance(reply, Reply):
+                reply = await reply
+            headers = [*reply.headers, ("x-request-id", request_id)]
+            reply = Reply(reply.status, headers, reply.body, reply.stream)
+        except Exception as error:
+            reply = reply_to(error, request_id)
+            if reply.status >= 500:
+                _log_failure(error, path, request_id)
+        finally:
+            measures.in_flight -= 1
+        seconds = perf_counter() - began
+        measures.request_seconds.observe(seconds)
+        ended = (request.method, path, reply.status)
+        measures.ended[ended] = measures.ended.get(ended, 0) + 1
+        if self.settings.access_log:
+            took = round(seconds * 1000, 2)
+            log.info("request", method=request.method, route=path, status=reply.status, ms=took, request_id=request_id)
+        return reply
+
+    def _find(self, request: Request) -> tuple[Route, str]:
+        path = request.path
+        found = self._router.find(path)
+        if found is None:
+            raise not_found(path)
+        by_method, target = found
+        method = request.method
+        route = by_method.get("GET" if method == "HEAD" else method)
+        if route is None:
+            raise method_not_allowed(method, list(by_method))
+        if "\ufffd" in target:
+            raise Malformed(Fault("path", "the id is not UTF-8 (or has U+FFFD, which stands for bytes that are not)"))
+        return route, target
+
+    def _call(self, route: Route, request: Request, target: str) -> Reply | Awaitable[Reply]:
+        """The shortest way for what needs no waiting, the whole way for the rest."""
+        query = read_query(route.query, request.query)
+        call = Call(self, request, target, query, None)
+        if route.body is None and route.who in UNCHECKED and not request.query and not self.draining:
+            return route.call(call)
+        return self._call_checked(route, call)
+
+    async def _call_checked(self, route: Route, call: Call) -> Reply:
+        if self.draining:
+            raise Closed("shutting down; ask again in a moment", 2)
+        if route.who not in UNCHECKED:
+            check(route.who, call.caller, self.settings, call.owner if "{user_id}" in route.path else None)
+        call.body = await read_body(route, call.request, self.settings)
+        for asked in (call.query, call.body):
+            if (at_least := getattr(asked, "at_least", None)) is not None:
+                await self.likes.reach(Position.parse(at_least))
+        reply = route.call(call)
+        return reply if isinstance(reply, Reply) else await reply
+
+    def _request_id(self, request: Request) -> str:
+        given = request.header("x-request-id")
+        if given and len(given) <= REQUEST_ID_BYTES_MAX and given.isascii() and given.isprintable():
+            return given
+        self._requests += 1
+        return f"{self._boot}-{self._requests:x}"
+
+
+def _log_failure(error: Exception, route: str, request_id: str) -> None:
+    if isinstance(error, LikewiseError | Problem):
+        log.warning("request failed", route=route, error=str(error), request_id=request_id)
+    else:
+        log.error("request failed", route=route, request_id=request_id, exc_info=error)
