@@ -1,0 +1,237 @@
+"""Whose file it is: what is refused, in which words, and that a refused file is left as it was."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import apsw
+import pytest
+
+from likewise import Likes
+from likewise.errors import InvalidInput, NotAStore, SetupError, StoreInUse
+from likewise.store import open_store
+from likewise.store.sqlite import SqliteStore
+from likewise.store.sqlite.database import APPLICATION_ID, VERSION
+from tests.clocks import NEW_YEAR, SECOND, SetClock
+from tests.ops import everything, like
+
+OPEN = """
+import asyncio, os, sys
+from likewise.errors import SetupError
+from likewise.store import open_store
+
+async def main():
+    if len(sys.argv) > 2:
+        # Permissions do not bind root, so somebody else has to try. Open something first: what is imported on the way
+        # may lie where only root may read.
+        await (await open_store(sys.argv[2])).close()
+        os.seteuid(65534)
+    try:
+        store = await open_store(sys.argv[1])
+    except SetupError as error:
+        print(type(error).__name__, getattr(error, "url", None), error)
+    else:
+        print("opened")
+        await store.close()
+
+asyncio.run(main())
+"""
+
+
+def opened_elsewhere(url: str, *first: str) -> str:
+    """What another process says when it opens the store; unprivileged, with the URL of a scratch store as `first`."""
+    return subprocess.run([sys.executable, "-c", OPEN, url, *first], capture_output=True, text=True, check=True).stdout
+
+
+async def test_a_second_process_is_told_who_has_the_file(store: SqliteStore, url: str) -> None:
+    said = opened_elsewhere(url)
+    assert said.startswith("StoreInUse None")
+    assert str(os.getpid()) in said
+
+
+async def test_a_second_process_is_told_where_the_first_one_serves(store: SqliteStore, url: str) -> None:
+    store.announce("http://127.0.0.1:8080")
+    said = opened_elsewhere(url)
+    assert said.startswith("StoreInUse http://127.0.0.1:8080")
+    assert "--url http://127.0.0.1:8080" in said
+    await store.apply([like("u", "i")])  # and the first one never noticed
+    assert (await store.counts(["i"]))[0].count == 1
+
+
+async def test_a_second_store_in_this_process_is_refused_as_well(store: SqliteStore, url: str) -> None:
+    with pytest.raises(StoreInUse):
+        await open_store(url)
+    await store.apply([like("u", "i")])
+
+
+async def test_a_closed_file_may_be_opened_by_another_process(store: SqliteStore, url: str) -> None:
+    await store.close()
+    assert opened_elsewhere(url) == "opened\n"
+
+
+async def test_a_process_that_died_leaves_no_lock(store: SqliteStore, url: str) -> None:
+    await store.close()
+    died = f"import os, asyncio; from likewise.store import open_store\nasyncio.run(open_store({url!r})); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", died]).returncode == 9
+    assert opened_elsewhere(url) == "opened\n"
+
+
+@pytest.mark.parametrize("content", [b"user,item\n" * 500, b"\x00" * 8192, b"SQLite format 3\x00" + b"\xff" * 4080])
+async def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(file: Path, url: str, content: bytes) -> None:
+    file.write_bytes(content)
+    with pytest.raises(NotAStore, match="not a likewise database"):
+        await open_store(url)
+    assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+@pytest.mark.parametrize("application_id", [0, 77])
+async def test_a_database_of_another_application_is_refused_and_left_as_it_was(
+    file: Path, url: str, mode: str, application_id: int
+) -> None:
+    other = apsw.Connection(str(file))
+    other.pragma("journal_mode", mode)
+    other.execute("create table precious (data); insert into precious values ('everything')")
+    other.pragma("application_id", application_id)
+    other.close()
+    content = file.read_bytes()
+    with pytest.raises(NotAStore, match="another application"):
+        await open_store(url)
+    assert file.read_bytes() == content
+    assert not file.with_name("likes.db-wal").exists()
+
+
+async def test_a_database_of_a_newer_version_is_refused_and_left_as_it_was(
+    store: SqliteStore, file: Path, url: str
+) -> None:
+    await store.apply([like("u", "i")])
+    await store.close()
+    newer = apsw.Connection(str(file))
+    newer.pragma("user_version", VERSION + 1)
+    newer.close()
+    content = file.read_bytes()
+    with pytest.raises(NotAStore, match="newer likewise"):
+        await open_store(url)
+    assert file.read_bytes() == content
+
+
+async def test_a_file_is_marked_as_ours(store: SqliteStore, file: Path) -> None:
+    await store.close()
+    connection = apsw.Connection(str(file))
+    assert connection.pragma("application_id") == APPLICATION_ID
+    assert connection.pragma("user_version") == VERSION
+    connection.close()
+
+
+@pytest.mark.parametrize("name", ["", "empty"])
+async def test_an_empty_file_becomes_a_store(file: Path, url: str, name: str) -> None:
+    if name:
+        file.touch()
+    store = await open_store(url)
+    await store.apply([like("u", "i")])
+    await store.close()
+    assert file.stat().st_size > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+async def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp())  # and not below tmp_path, whose parents only its owner may pass
+    try:
+        folder.chmod(0o555)
+        scratch = [f"sqlite:{tmp_path}/scratch.db"] if os.getuid() == 0 else []
+        said = opened_elsewhere(f"sqlite:{folder}/likes.db", *scratch)
+        assert said.startswith("SetupError")
+        assert "may write to" in said
+    finally:
+        folder.chmod(0o755)
+        folder.rmdir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+async def test_a_file_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    try:
+        await (await open_store(f"sqlite:{folder}/likes.db")).close()
+        (folder / "likes.db").chmod(0o444)
+        (folder / "likes.db-lock").chmod(0o666)
+        scratch = [f"sqlite:{tmp_path}/scratch.db"] if os.getuid() == 0 else []
+        said = opened_elsewhere(f"sqlite:{folder}/likes.db", *scratch)
+        assert said.startswith("SetupError")
+        assert "Check the folder's rights" in said
+    finally:
+        for left in folder.iterdir():
+            left.unlink()
+        folder.rmdir()
+
+
+async def test_a_folder_that_does_not_exist_is_refused_in_words_that_help(folder: Path) -> None:
+    with pytest.raises(SetupError, match="folder that exists"):
+        await open_store(f"sqlite:{folder}/nowhere/likes.db")
+
+
+async def test_a_refused_file_is_not_kept_locked(file: Path, url: str) -> None:
+    file.write_bytes(b"no database" * 1_000)
+    for _ in range(2):
+        with pytest.raises(NotAStore):
+            await open_store(url)
+    file.unlink()
+    await (await open_store(url)).close()
+
+
+async def test_a_path_may_hold_any_character(folder: Path) -> None:
+    for name in ("a b.db", "50%.db", "é😀.db", "#1.db", "a&b.db"):
+        path = folder / name
+        store = await open_store("sqlite:" + str(path).replace("%", "%25").replace("?", "%3F"))
+        await store.apply([like("u", "i")])
+        await store.close()
+        assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["sqlite:", "sqlite:{}?cache=1", "sqlite:{}?cache_mb=much", "sqlite:{}?cache_mb", "mysql:x", "likes.db", "", ":"],
+)
+async def test_a_url_that_names_no_store_is_refused(url: str, wrong: str) -> None:
+    with pytest.raises(SetupError):
+        await open_store(wrong.format(url.removeprefix("sqlite:")))
+
+
+async def test_settings_follow_the_question_mark(url: str) -> None:
+    store = await open_store(url + "?cache_mb=8&changes_kept_days=0.5")
+    assert isinstance(store, SqliteStore)
+    assert (store._settings.cache_mb, store._settings.changes_kept_days) == (8, 0.5)
+    await store.close()
+
+
+async def test_a_position_of_another_file_is_refused(store: SqliteStore, folder: Path) -> None:
+    other = await open_store(f"sqlite:{folder}/other.db", clock=SetClock(NEW_YEAR + SECOND))
+    (outcome,) = await other.apply([like("u", "i")])
+    await other.close()
+    await store.apply([like("u", "i")])
+    assert outcome.position is not None
+    with pytest.raises(InvalidInput):
+        await store.reach(outcome.position)
+
+
+async def test_people_with_a_sql_prompt_see_the_likes(store: SqliteStore, file: Path) -> None:
+    await store.apply([like("u", "i", "post", 5), like("v", "i")])
+    prompt = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
+    assert prompt.execute("select user_id, item_id, item_type, liked_at from likes order by 1").fetchone() == (
+        "u",
+        "i",
+        "post",
+        5,
+    )
+    assert prompt.execute("select item_id, likes, version from counts").fetchall() == [("i", 2, 2)]
+    prompt.close()
+
+
+async def test_the_library_opens_it_by_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    async with Likes.open() as likes:
+        await likes.like("u", "i")
+        assert len(await everything(likes.store)) == 1
+    assert (folder / "likes.db").exists()
