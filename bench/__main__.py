@@ -1,5 +1,7 @@
 """`python -m bench [NAME ...]`: measure, print, keep."""
 
+import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +13,14 @@ from rich.console import Console
 from . import load, machine, report
 from .context import Context
 from .figures import FIGURES
-from .rows import Run
+from .rows import Row, Run
 from .stores import Stores
 
 HERE = Path(__file__).parent
 WIDTH = 180
 """Where there is no terminal to ask."""
 
+RESULTS = HERE / "results"
 DOCS = HERE.parent / "docs" / "bench.md"
 
 
@@ -34,12 +37,16 @@ def main(
     """Measure likewise beside the limits of this machine."""
     console = Console()
     console = console if console.is_terminal else Console(width=WIDTH)
+    if write_docs and names:
+        raise SystemExit(f"docs/{DOCS.name} shows whole runs: leave out either the names or --write-docs.")
     run = _load(results) if results else measure(console, _known(names), tier, seconds, repeat, likes, reuse)
     report.draw(console, run)
     if not results:
-        console.print(f"\nkept in {report.save(run, HERE / 'results')}")
+        console.print(f"\nkept in {report.save(run, RESULTS)}")
     if write_docs:
         report.write_docs(run, DOCS)
+    if any(row.failed for row in run.rows):
+        raise typer.Exit(1)
 
 
 def measure(console: Console, names: list[str], tier: str, seconds: int, repeat: int, likes: int, reuse: bool) -> Run:
@@ -60,13 +67,23 @@ def measure(console: Console, names: list[str], tier: str, seconds: int, repeat:
     fills = [fill for name in names if (fill := FIGURES[name].fill) is not None]
     if fills:
         stores.prepare(stores.sizes[max(fills)], reuse=reuse)
+        run.curve = stores.curve
     for name in names:
-        for row in FIGURES[name].measure(context):
+        for row in _rows(name, context):
             run.rows.append(row)
             console.print(" · ".join(cell for cell in report.cells(row) if cell), highlight=False)
         stores.clear()
-    run.curve = stores.curve
+        report.save(run, RESULTS)
     return run
+
+
+def _rows(name: str, context: Context) -> Iterator[Row]:
+    """A figure's rows. One that breaks off is a failed row, and the others are still measured."""
+    try:
+        yield from FIGURES[name].measure(context)
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        yield Row(figure=name, what="broke off", value=0, unit="", failed=f"{type(error).__name__}: {error}")
 
 
 def _known(names: list[str] | None) -> list[str]:

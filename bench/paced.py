@@ -25,6 +25,9 @@ from .requests import NEW
 from .stores import percentile
 
 CONNECTIONS = 128
+TICK_S = 0.001
+"""The shortest sleep: the loop's timers are no finer, and would spin."""
+
 DRAIN_S = 5
 GRACE_S = 60
 END = b"\r\n\r\n"
@@ -85,7 +88,7 @@ class Client:
             self.free.popleft().send(kind, at, request)
         self._starved = False
         if self._next < len(self.schedule):
-            asyncio.get_running_loop().call_later(self.schedule[self._next][0] - now, self.send_due)
+            asyncio.get_running_loop().call_later(max(TICK_S, self.schedule[self._next][0] - now), self.send_due)
 
     def answered(self, connection: "Connection", ok: bool) -> None:
         now = time.perf_counter() - self._began

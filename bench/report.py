@@ -53,7 +53,7 @@ def save(run: Run, folder: Path) -> Path:
 
 
 def write_docs(run: Run, page: Path) -> None:
-    """Put the run between the page's markers."""
+    """Put the run between the page's markers. Exits if the page has none."""
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
