@@ -31,7 +31,7 @@ class Disk(apsw.VFS):
         self.syncs = 0
         super().__init__(name, "")
 
-    def xOpen(self, name: Any, flags: list[int]) -> "DiskFile":  # noqa: N802 - SQLite's name
+    def xOpen(self, name: Any, flags: list[int]) -> "DiskFile":
         return DiskFile(self, name, flags)
 
     def room_for(self, file: str, size: int) -> None:
@@ -51,15 +51,15 @@ class DiskFile(apsw.VFSFile):
         super().__init__("", name, flags)
         disk.sizes[self.file] = super().xFileSize()
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: bytes, offset: int) -> None:
         self.disk.room_for(self.file, offset + len(data))
         super().xWrite(data, offset)
 
-    def xTruncate(self, size: int) -> None:  # noqa: N802
+    def xTruncate(self, size: int) -> None:
         super().xTruncate(size)
         self.disk.sizes[self.file] = size
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         self.disk.syncs += 1
         if self.disk.sync_fails is not None and self.file.endswith(self.disk.sync_fails):
             raise apsw.IOError("the test's disk cannot sync")
@@ -71,7 +71,7 @@ class CachingDisk(apsw.VFS):
 
     After `cut`, or by itself after `lives` more writes and syncs, every call fails, and what was not synced is gone:
     all of it, or with `tears` a random part of it stays, as on a disk that had begun to write back by itself.
-    With `syncs_lie`, a sync returns and does nothing: what a broken disk does, or a store that never asks.
+    With `lies`, a sync returns and does nothing, as on a broken disk. `used` counts writes, syncs and the like.
     """
 
     def __init__(self, name: str, *, lives: int | None = None, tears: Random | None = None, lies: bool = False) -> None:
@@ -80,21 +80,28 @@ class CachingDisk(apsw.VFS):
         self.unsynced: dict[str, list[tuple[int, bytes]]] = {}
         self.lies = lies
         self.dead = False
+        self.used = 0
         self._lives = lives
         self._tears = tears
         self.lock = threading.RLock()
         super().__init__(name, "")
 
-    def xOpen(self, name: Any, flags: list[int]) -> "CachedFile":  # noqa: N802
+    def xOpen(self, name: Any, flags: list[int]) -> "CachedFile":
         return CachedFile(self, name, flags)
+
+    def xDelete(self, name: str, syncdir: bool) -> None:
+        with self.lock:
+            self.live()
+            self.cached.pop(name, None)
+            self.unsynced.pop(name, None)
+            super().xDelete(name, syncdir)
 
     def live(self) -> None:
         """One more write or sync. Raises where the power is gone."""
-        if not self.dead and self._lives is not None:
-            self._lives -= 1
-            if self._lives < 0:
-                self.cut()
+        if not self.dead and self.used == self._lives:
+            self.cut()
         self.check()
+        self.used += 1
 
     def check(self) -> None:
         if self.dead:
@@ -123,15 +130,15 @@ class CachedFile(apsw.VFSFile):
             if self.file not in disk.cached:
                 disk.cached[self.file] = bytearray(Path(self.file).read_bytes())
 
-    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
+    def xRead(self, amount: int, offset: int) -> bytes:
         self.disk.check()
         return bytes(self.disk.cached[self.file][offset : offset + amount])
 
-    def xFileSize(self) -> int:  # noqa: N802
+    def xFileSize(self) -> int:
         self.disk.check()
         return len(self.disk.cached[self.file])
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: bytes, offset: int) -> None:
         with self.disk.lock:
             self.disk.live()
             cached = self.disk.cached[self.file]
@@ -139,14 +146,14 @@ class CachedFile(apsw.VFSFile):
             cached[offset : offset + len(data)] = data
             self.disk.unsynced.setdefault(self.file, []).append((offset, data))
 
-    def xTruncate(self, size: int) -> None:  # noqa: N802
+    def xTruncate(self, size: int) -> None:
         # Written through: the store truncates only what it no longer needs, and a lost truncation would be milder.
         with self.disk.lock:
             self.disk.live()
             super().xTruncate(size)
             del self.disk.cached[self.file][size:]
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         with self.disk.lock:
             self.disk.live()
             if not self.disk.lies:
