@@ -119,6 +119,7 @@ class RemoteLikes:
         self._base = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._sleep = sleep
+        self._answered = False
         self._thread = ThreadPoolExecutor(1, "likewise-client")
 
     async def close(self) -> None:
@@ -237,7 +238,7 @@ class RemoteLikes:
             try:
                 return self._ask_once(method, target, body)
             except Unavailable as error:
-                if tries <= 0:
+                if tries <= 0 or not self._answered:  # a wrong address is said at once
                     raise
                 self._sleep(min(error.retry_after_s, WAIT_S_MAX))
 
@@ -253,6 +254,7 @@ class RemoteLikes:
                 f"no answer from {self._url} ({_reason(error)}). Is it running? `likewise serve` starts a server; "
                 "without --url the command works on the file itself."
             ) from error
+        self._answered = True
         if response.status >= 300:
             raise self._error(response, answer)
         return answer

@@ -10,17 +10,18 @@ import msgspec
 import typer
 
 from ..errors import SetupError
-from ..likes import Likes
+from ..likes import Likes, Limits
 from ..transfer.exporting import everything, of_user
 from ..transfer.exporting import export as export_likes
 from ..transfer.formats import STANDARD_STREAM, Format, Source, format_of
 from ..transfer.importing import Import, Notebook, Totals
-from ..transfer.reading import Rejected
+from ..transfer.reading import BATCH_OPS, Rejected
 from .output import likes_in_words, say, say_json
 from .progress import bar
 from .target import JsonOption, StoreOption, Target, TokenOption, UrlOption, open_likes, opened
 
 REJECTED_SHOWN_MAX = 20
+LIMITS = Limits(commit_ops_max=BATCH_OPS)
 
 FormatOption = Annotated[
     Format | None, typer.Option("--format", help="The file's format, if its name does not tell.", show_default=False)
@@ -84,7 +85,7 @@ def export(
 
 
 async def _import(target: Target, source: Source, format_: Format, resume: bool, rejected: "_Rejections") -> Totals:
-    async with opened(target, create=True) as service:
+    async with opened(target, create=True, limits=LIMITS) as service:
         notebook = Notebook(service.store, source.path) if isinstance(service, Likes) and source.path else None
         with bar("importing", source.size, in_bytes=True) as progress:
             work = Import(service, notebook, rejected.add, lambda: progress(source.bytes_read))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 import typer
 
 from ..errors import SetupError
-from ..likes import Likes
+from ..likes import Likes, Limits
 from ..model import Count, Like, Op, Outcome, Page
 from ..place import file_of
 
@@ -87,21 +87,23 @@ def run(target: Target, work: Callable[[Service], Coroutine[Any, Any, T]], *, cr
 
 
 @asynccontextmanager
-async def opened(target: Target, *, create: bool = False) -> AsyncGenerator[Service, None]:
+async def opened(
+    target: Target, *, create: bool = False, limits: Limits | None = None
+) -> AsyncGenerator[Service, None]:
     """The service that `target` names, closed at the end."""
     if target.url is not None:
         from ..client import RemoteLikes
 
         service: Service = RemoteLikes(target.url, target.token)
     else:
-        service = await open_likes(target.store_url, create=create)
+        service = await open_likes(target.store_url, create=create, limits=limits)
     try:
         yield service
     finally:
         await service.close()
 
 
-async def open_likes(store: str, *, create: bool = False) -> Likes:
+async def open_likes(store: str, *, create: bool = False, limits: Limits | None = None) -> Likes:
     """Open a store in this process. A typo in its name must not look like a store where nobody likes anything."""
     log_to_stderr()
     path = file_of(store)
@@ -110,7 +112,7 @@ async def open_likes(store: str, *, create: bool = False) -> Likes:
             f"there is no file {path.absolute()}. Name yours with --store sqlite:FILE (or LIKEWISE_STORE); "
             "`likewise like`, `import` and `serve` begin a new one."
         )
-    return await Likes.open(store)
+    return await Likes.open(store, limits=limits)
 
 
 def needs_the_file(target: Target, command: str) -> str:

@@ -45,7 +45,11 @@ class Note(msgspec.Struct):
 
 
 class Applies(Protocol):
-    """What an import needs: `Likes` has it, and `client.RemoteLikes`."""
+    """What an import needs: `Likes` has it, and `client.RemoteLikes`.
+
+    Calls that overlap must apply in the order in which they began. `Likes` promises that for batches that fit into one
+    commit: open it with `commit_ops_max` no less than `BATCH_OPS`.
+    """
 
     async def apply(self, ops: Iterable[Op]) -> list[Outcome]: ...
 
@@ -181,4 +185,4 @@ def _rows_of(source: Source, format_: Format, after: Mark | None) -> Iterator[Ba
         from .parquet import read_parquet
 
         return read_parquet(source.stream, after)
-    return read_text(source.stream, format_, after)
+    return read_text(source.stream, format_, after, may_block=source.may_block)

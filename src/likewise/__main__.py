@@ -1,0 +1,5 @@
+"""`python -m likewise` is the `likewise` command."""
+
+from .cli import main
+
+main()
