@@ -1,4 +1,4 @@
-"""`python -m likewise` is the `likewise` command."""
+"""`python -m likewise` is the command line."""
 
 from .cli import main
 

@@ -110,7 +110,7 @@ def pairs_of(ops: Sequence[Op]) -> list[Pair | None]:
     users = [op.user_id for op in ops]
     items = [op.item_id for op in ops]
     types = [op.item_type for op in ops if op.item_type is not None]
-    dated = any([op.liked_at is not None for op in ops])
+    dated = any(op.liked_at is not None for op in ops)
     clear = {type(op.liked) for op in ops} <= {bool}
     if _plain(users) and _plain(items) and _plain(types, TYPE_BYTES_MAX) and clear and not dated:
         return list(zip(users, items, strict=True))

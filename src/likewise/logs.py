@@ -9,8 +9,13 @@ import structlog
 
 def configure(form: Literal["text", "json"]) -> None:
     """Write log lines to stderr in this form, from now on."""
+    # A plain traceback: a rich one shows the locals, and with them ids and bodies.
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[

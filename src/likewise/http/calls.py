@@ -1,7 +1,7 @@
-"""The calls of Likewise v1: each takes a `Call`, asks `Likes`, and answers. Routing and validation are done before."""
+"""The calls of Likewise v1: each takes a `Call`, asks `Likes`, and answers. Routing and validation come before."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,7 @@ def _time_of(op: wire.OpBody) -> int | None:
 # Counting
 
 
-def count(call: Call) -> "Reply | Any":
+def count(call: Call) -> Reply | Awaitable[Reply]:
     """Not a coroutine: the hottest call of all, answered at once when the count is in memory."""
     query = call.query
     if query.me:

@@ -33,7 +33,7 @@ def render_openapi(routes: Iterable[Route]) -> bytes:
 
 def describe(routes: list[Route]) -> dict[str, Any]:
     """The document, as a dictionary."""
-    kinds = {kind for route in routes for kind in (route.answer, route.body) if _is_struct(kind)}
+    kinds: set[Any] = {kind for route in routes for kind in (route.answer, route.body) if _is_struct(kind)}
     ordered = sorted(kinds | {ProblemDetails}, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=REF)
     paths: dict[str, dict[str, Any]] = {}

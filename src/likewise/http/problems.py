@@ -40,9 +40,7 @@ class ProblemDetails(msgspec.Struct, omit_defaults=True):
 class Problem(Exception):
     """An error that exists only in HTTP: raised by the app and its calls, answered as it is."""
 
-    def __init__(
-        self, status: int, slug: str, title: str, detail: str, headers: Headers | None = None
-    ) -> None:
+    def __init__(self, status: int, slug: str, title: str, detail: str, headers: Headers | None = None) -> None:
         super().__init__(detail)
         self.status, self.slug, self.title, self.detail = status, slug, title, detail
         self.headers = headers or []
@@ -118,8 +116,6 @@ def _reply(
     count: int | None = None,
 ) -> Reply:
     errors = [Location(pointer, detail) for pointer, detail in faults]
-    details = ProblemDetails(
-        f"urn:likewise:problem:{slug}", title, status, detail, errors, liked, count, request_id
-    )
+    details = ProblemDetails(f"urn:likewise:problem:{slug}", title, status, detail, errors, liked, count, request_id)
     base = [("content-type", "application/problem+json"), ("cache-control", "no-store"), ("x-request-id", request_id)]
     return Reply(status, base + (headers or []), msgspec.json.encode(details))

@@ -132,4 +132,4 @@ class Router:
                 if cut >= len(beginning) and (by_method := suffixes.get(path[cut + 1 :])):
                     return by_method, path[len(beginning) : cut]
         by_method = self._fixed.get(path)
-        return by_method and (by_method, "")
+        return None if by_method is None else (by_method, "")

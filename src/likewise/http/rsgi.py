@@ -3,6 +3,9 @@
 from collections.abc import Awaitable
 from typing import Any
 
+from granian.rsgi import ProtocolClosed
+
+from ..errors import Fault, Malformed
 from .app import App
 from .messages import Reply, unreadable
 
@@ -36,15 +39,18 @@ class RsgiRequest:
 
     async def body(self, bytes_max: int) -> bytes | None:
         length = self._scope.headers.get("content-length")
-        if length is not None and length.isdigit():
-            return await self._proto() if int(length) <= bytes_max else None
-        chunks: list[bytes] = []
-        async for chunk in self._proto:
-            bytes_max -= len(chunk)
-            if bytes_max < 0:
-                return None
-            chunks.append(chunk)
-        return b"".join(chunks)
+        try:
+            if length is not None and length.isdigit():
+                return await self._proto() if int(length) <= bytes_max else None
+            chunks: list[bytes] = []
+            async for chunk in self._proto:
+                bytes_max -= len(chunk)
+                if bytes_max < 0:
+                    return None
+                chunks.append(chunk)
+            return b"".join(chunks)
+        except ProtocolClosed:
+            raise Malformed(Fault("", "the body ended before its announced length")) from None
 
 
 class RsgiApp:

@@ -14,6 +14,7 @@ from granian.server.embed import Server
 
 from ..errors import SetupError
 from ..likes import Likes, Limits
+from ..logs import configure
 from ..settings import Settings
 from .app import App
 from .rsgi import RsgiApp
@@ -31,6 +32,7 @@ DRAIN_S = 10.0
 async def serve(settings: Settings, started: Callable[[str], None] = lambda _: None) -> None:
     """Open the store, listen, call `started` with the URL, and serve until SIGINT or SIGTERM; then finish what was
     accepted, and stop. Raises SetupError."""
+    configure(settings.log_format)
     port = _free_port(settings)
     _tune_garbage_collection()
     limits = Limits(settings.commit_ops_max, settings.queue_ops_max, settings.cache_items_max)
@@ -119,7 +121,7 @@ async def _drain(app: App) -> None:
     app.draining = True
     loop = asyncio.get_running_loop()
     deadline = loop.time() + DRAIN_S
-    while app.measures.in_flight and loop.time() < deadline:
+    while app.measures.in_flight and loop.time() < deadline:  # noqa: ASYNC110 - an event would cost every request
         await asyncio.sleep(0.01)
     if app.measures.in_flight:
         log.warning("stopping with requests under way", requests=app.measures.in_flight)

@@ -21,7 +21,7 @@ Cursor = Annotated[str, Meta(description="`next_cursor` of the page before, unch
 Among = Annotated[list[Id], Meta(max_length=AMONG_MAX, description="only these users (friends)")]
 
 
-class Input(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Input(msgspec.Struct, forbid_unknown_fields=True):
     """What callers send: unknown fields are refused."""
 
 

@@ -18,7 +18,6 @@ class Store(ABC):
     `apply` returned sees it.
     """
 
-
     @abstractmethod
     async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
         """Make a batch of ops true, in order, and return an outcome for each, in the same order.

@@ -36,7 +36,9 @@ class MemoryStore(Store):
         self._check_open()
         pairs = pairs_of(ops)
         rows = {pair: self._rows.get(pair) for pair in pairs if pair}
-        folded = fold(ops, pairs, rows, self._tallies, now=self._ticker.take(len(ops)), offset=self._offset, epoch=EPOCH)
+        folded = fold(
+            ops, pairs, rows, self._tallies, now=self._ticker.take(len(ops)), offset=self._offset, epoch=EPOCH
+        )
         for pair, (_, after) in folded.rows.items():
             if after is None:
                 del self._rows[pair]
@@ -82,7 +84,12 @@ class MemoryStore(Store):
         counts = await self.counts(item_ids)
         likers = [await self.likers_of(item_id, show, None, among) for item_id in item_ids]
         return [
-            Summary(count.item_id, count.count, user_id and (user_id, count.item_id) in self._rows, page.items)
+            Summary(
+                count.item_id,
+                count.count,
+                None if user_id is None else (user_id, count.item_id) in self._rows,
+                page.items,
+            )
             for count, page in zip(counts, likers, strict=True)
         ]
 

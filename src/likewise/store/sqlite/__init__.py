@@ -6,6 +6,7 @@ connection of their own: a point read takes microseconds, a thread hop costs mor
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Po
 from ...times import DAY, SECOND, Clock, Ticker, wall_clock
 from ..contract import Store, newest_first, page_of
 from .checkpointer import Checkpointer
-from .database import connect, open_database, query, setup_errors, statements
+from .database import connect, open_database, pragma, query, setup_errors, statements, transaction
 from .owner import Owner
 from .verify import verify
 from .writer import Writer, to_json
@@ -57,15 +58,15 @@ class SqliteStore(Store):
         try:
             with setup_errors(path):
                 connection = open_database(path, settings.cache_mb * 3 / 4, clock() // SECOND, settings.vfs)
-                self._reader = connect(path, settings.cache_mb / 8, settings.vfs)
-            self._reader.pragma("query_only", True)
+                self._reader = self._connect()
+            query(self._reader, "pragma query_only = 1")
             self._epoch = int(self._one("note", "epoch")[0])
             _, offset, last_at = self._one("change_bounds")
         except BaseException:
             self._owner.release()
             raise
-        page_bytes = connection.pragma("page_size")
-        checkpointer = Checkpointer(lambda: connect(path, settings.cache_mb / 8, settings.vfs), WAL_MB * 2**20 // page_bytes)
+        frames_max = WAL_MB * 2**20 // pragma(connection, "page_size")
+        checkpointer = Checkpointer(self._connect, frames_max)
         self._writer = Writer(connection, checkpointer, Ticker(clock, last_at or 0), self._epoch, offset or 0)
         self._closed = False
 
@@ -112,18 +113,18 @@ class SqliteStore(Store):
         self, item_ids: Sequence[str], user_id: str | None, among: Sequence[str] | None, show: int
     ) -> list[Summary]:
         self._check_open()
-        with self._reader:  # one read transaction: nothing below awaits anything but this same connection
+        with self._snapshot():  # nothing below awaits anything but this same connection
             counts = await self.counts(item_ids)
             liked = await self.liked([(user_id or "", item_id) for item_id in item_ids])
             pages = [await self.likers_of(item_id, show, None, among) for item_id in item_ids]
         return [
-            Summary(count.item_id, count.count, user_id and liked_at is not None, page.items)
+            Summary(count.item_id, count.count, None if user_id is None else liked_at is not None, page.items)
             for count, liked_at, page in zip(counts, liked, pages, strict=True)
         ]
 
     async def changes(self, after: Position | None, limit: int) -> Changes:
         self._check_open()
-        with self._reader:
+        with self._snapshot():
             first, last, _ = self._one("change_bounds")
             start = (first or 1) - 1 if after is None else self._offset_of(after, last or 0)
             if first and start < first - 1:
@@ -148,7 +149,7 @@ class SqliteStore(Store):
 
     async def stats(self) -> Stats:
         self._check_open()
-        with self._reader:
+        with self._snapshot():
             (likes,) = self._one("note", "likes")
             first, last, _ = self._one("change_bounds")
         files = (self._path, self._path.with_name(self._path.name + "-wal"))
@@ -169,7 +170,7 @@ class SqliteStore(Store):
 
     async def verify(self, repair: bool = False) -> Report:
         self._check_open()
-        return await verify(lambda: connect(self._path, self._settings.cache_mb / 8, self._settings.vfs), self._writer, repair)
+        return await verify(self._connect, self._writer, repair)
 
     async def remember(self, key: str, value: bytes) -> None:
         await self._writer.run(lambda: self._writer.execute(self._sql["put_note"], "kept:" + key, value))
@@ -185,6 +186,12 @@ class SqliteStore(Store):
         self._reader.close()
         await self._writer.close()
         self._owner.release()
+
+    def _snapshot(self) -> AbstractContextManager[None]:
+        return transaction(self._reader, "deferred")
+
+    def _connect(self) -> apsw.Connection:
+        return connect(self._path, self._settings.cache_mb / 8, self._settings.vfs)
 
     def _one(self, statement: str, *bindings: Any) -> tuple[Any, ...]:
         return self._all(statement, *bindings)[0]

@@ -1,10 +1,10 @@
 """Opening a database file: what it is, how it is configured, and SQLite's errors in our words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import apsw
 
@@ -32,6 +32,11 @@ def statements(file: str = "statements.sql") -> dict[str, str]:
 def query(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a statement to its end; its rows."""
     return connection.execute(sql, bindings).fetchall()  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+
+
+def pragma(connection: apsw.Connection, name: str) -> int:
+    """A setting of the connection that is a number."""
+    return query(connection, f"pragma {name}")[0][0]
 
 
 def open_database(path: Path, cache_mb: float, epoch: int, vfs: str | None = None) -> apsw.Connection:
@@ -69,8 +74,7 @@ def configure(connection: apsw.Connection, cache_mb: float) -> None:
 
 
 def _is_new(connection: apsw.Connection, path: Path) -> bool:
-    application_id = connection.pragma("application_id")
-    version = connection.pragma("user_version")
+    application_id, version = pragma(connection, "application_id"), pragma(connection, "user_version")
     empty = not query(connection, "select 1 from sqlite_schema limit 1")
     if application_id == APPLICATION_ID and version > VERSION:
         raise NotAStore(
@@ -83,7 +87,7 @@ def _is_new(connection: apsw.Connection, path: Path) -> bool:
 
 
 def _create(connection: apsw.Connection, epoch: int) -> None:
-    with connection:
+    with transaction(connection, "immediate"):
         query(connection, _sql("schema.sql"))
         query(connection, "insert into notes values ('epoch', ?), ('likes', 0)", (epoch,))
         query(connection, f"pragma application_id = {APPLICATION_ID}")
@@ -91,7 +95,20 @@ def _create(connection: apsw.Connection, epoch: int) -> None:
 
 
 @contextmanager
-def setup_errors(path: Path) -> Iterator[None]:
+def transaction(connection: apsw.Connection, kind: Literal["deferred", "immediate"]) -> Generator[None]:
+    """All or nothing: `deferred` reads from one snapshot, `immediate` writes."""
+    query(connection, f"begin {kind}")
+    try:
+        yield
+        query(connection, "commit")
+    except BaseException:
+        if connection.in_transaction:
+            query(connection, "rollback")
+        raise
+
+
+@contextmanager
+def setup_errors(path: Path) -> Generator[None]:
     """What SQLite says while opening, in words that tell what to do."""
     try:
         yield
@@ -113,4 +130,4 @@ def write_error(error: apsw.Error) -> StoreFailed:
 
 
 def _sql(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files(__name__.rpartition(".")[0]).joinpath(name).read_text(encoding="utf-8")

@@ -42,9 +42,7 @@ async def verify(connect: Callable[[], apsw.Connection], writer: Writer, repair:
 
 
 class _Verification:
-    def __init__(
-        self, connection: apsw.Connection, writer: Writer, mend: Callable[[Callable[[], None]], None]
-    ) -> None:
+    def __init__(self, connection: apsw.Connection, writer: Writer, mend: Callable[[Callable[[], None]], None]) -> None:
         self._connection = connection
         self._writer = writer
         self._mend = mend

@@ -14,7 +14,7 @@ from ...fold import Folded, fold, pairs_of
 from ...model import Op, Outcome
 from ...times import Ticker
 from .checkpointer import Checkpointer
-from .database import query, statements, write_error
+from .database import query, statements, transaction, write_error
 
 log = structlog.get_logger("likewise.sqlite")
 
@@ -57,11 +57,11 @@ class Writer:
     async def run(self, work: Callable[[], R]) -> R:
         """Run `work` on the writer's thread as one transaction. Raises StoreFailed or Closed."""
 
-        def transaction() -> R:
-            with self._connection:
+        def transact() -> R:
+            with transaction(self._connection, "immediate"):
                 return work()
 
-        return await self._on_thread(transaction)
+        return await self._on_thread(transact)
 
     def execute(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """Within `run`: a statement, to its end."""
