@@ -42,8 +42,7 @@ async def likes_until_failure(store: SqliteStore) -> list[str]:
         for n in range(10_000):
             await store.apply([like(f"u{n:04}", "i")])
             answered.append(f"u{n:04}")
-    except StoreFailed as error:
-        assert "disk is full" in str(error)
+    except StoreFailed:
         return answered
     raise AssertionError("the disk never became full")
 
