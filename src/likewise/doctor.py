@@ -41,6 +41,7 @@ NETWORK_FILE_SYSTEMS = {
     "afs",
 }
 
+SQLITE_MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
 """Of an SQLite file; https://sqlite.org/fileformat2.html#the_database_header says what stands where."""
 
@@ -218,7 +219,10 @@ def check_file(path: Path) -> Finding:
     if not header:
         return Finding("store", Verdict.OK, f"{path} is empty, and will be made ours")
     version, application_id = (int.from_bytes(header[at : at + 4], "big") for at in (60, 68))
-    if not header.startswith(b"SQLite format 3\x00") or application_id != APPLICATION_ID:
+    wal = path.with_name(path.name + "-wal")
+    if header.startswith(SQLITE_MAGIC) and application_id == 0 and wal.exists() and wal.stat().st_size:
+        return Finding("store", Verdict.OK, f"{path}; what makes it ours has not been moved out of {wal.name} yet")
+    if not header.startswith(SQLITE_MAGIC) or application_id != APPLICATION_ID:
         return Finding("store", Verdict.PROBLEM, f"{path} is not a likewise store", "Use another file.")
     if version > VERSION:
         return Finding(

@@ -1,10 +1,12 @@
 """The command line, called in this process."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from likewise.cli import app
@@ -44,8 +46,9 @@ class Cli:
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     monkeypatch.chdir(tmp_path)
     for name in ("STORE", "URL", "TOKEN", "HOST", "PORT", "IDENTITY"):
         monkeypatch.delenv(f"LIKEWISE_{name}", raising=False)
-    return Cli(tmp_path)
+    yield Cli(tmp_path)
+    structlog.reset_defaults()  # the commands log to a stderr that is gone now

@@ -180,25 +180,37 @@ def test_resume_needs_a_file_and_a_store(cli: Cli) -> None:
         assert "--resume needs a file" in cli("import", *arguments, "--resume", code=1).err
 
 
-@pytest.mark.slow
+SLOWLY = """
+from likewise.cli import main
+from likewise.transfer import importing, reading
+
+reading.BATCH_OPS, reading.BLOCK_BYTES, importing.NOTE_EVERY_S = 20, 1_000, 0.02
+main()
+"""
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_real_process_interrupted(cli: Cli, how: signal.Signals) -> None:
-    """Ctrl-C notes how far it came; kill -9 leaves the note of the last second. Both resume to the same likes."""
-    n = 400_000
-    path = cli.write("rows.csv", rows(0, n))
-    command = [sys.executable, "-m", "likewise", "import", str(path)]
+    """Ctrl-C notes how far it came; kill -9 leaves an earlier note. Both resume to the same likes."""
+    path = cli.write("rows.csv", rows())
+    command = [sys.executable, "-c", SLOWLY, "import", str(path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(2.5)
+    wal = cli.folder / "likes.db-wal"
+    while not wal.exists() or wal.stat().st_size < 500_000:
+        assert process.poll() is None
+        time.sleep(0.01)
     os.kill(process.pid, how)
     _, err = process.communicate(timeout=60)
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert "--resume" in err
         assert "Traceback" not in err
-    resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=120, check=True)
+    resumed = subprocess.run(
+        [sys.executable, "-m", "likewise", *command[3:], "--resume"], capture_output=True, text=True, check=True
+    )
     assert "went on behind line" in resumed.stderr
-    assert resumed.stdout.startswith(f"{n:,} rows read")
-    assert [count.count for count in counts("sqlite:likes.db")] == complete(n)
+    assert resumed.stdout.startswith(f"{ROWS:,} rows read")
+    assert [count.count for count in counts("sqlite:likes.db")] == complete()
 
 
 def test_order_is_kept_with_batches_in_flight(cli: Cli) -> None:

@@ -1,7 +1,6 @@
 """What a command works on: a store in this process, or a running server. Both are a `Service`."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
@@ -10,6 +9,7 @@ import typer
 
 from ..errors import SetupError
 from ..likes import Likes, Limits
+from ..logs import configure
 from ..model import Count, Like, Op, Outcome, Page
 from ..place import file_of
 
@@ -105,7 +105,7 @@ async def opened(
 
 async def open_likes(store: str, *, create: bool = False, limits: Limits | None = None) -> Likes:
     """Open a store in this process. A typo in its name must not look like a store where nobody likes anything."""
-    log_to_stderr()
+    configure("text")  # on stderr: stdout is for answers, and for exports
     path = file_of(store)
     if path is not None and not create and not path.exists():
         raise SetupError(
@@ -120,13 +120,3 @@ def needs_the_file(target: Target, command: str) -> str:
     if target.url is not None:
         raise SetupError(f"{command} needs the file itself: stop the server, and leave out --url.")
     return target.store_url
-
-
-def log_to_stderr() -> None:
-    """stdout is for answers (and for exports)."""
-    import structlog
-
-    def to_stderr(*_: Any) -> structlog.PrintLogger:
-        return structlog.PrintLogger(sys.stderr)
-
-    structlog.configure(logger_factory=to_stderr)

@@ -1,0 +1,162 @@
+"""verify, doctor, bench."""
+
+import json
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+import apsw
+import pytest
+
+from likewise import doctor
+from likewise.doctor import Finding, Verdict
+from likewise.sync import Likes
+
+from .conftest import Cli
+
+
+def break_count(path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    connection.execute("update item_likes set likes = 41 where item_id = 'post:1' and rank = 0").fetchall()
+    connection.close()
+
+
+def test_verify_says_what_it_found(cli: Cli) -> None:
+    cli("like", "alice", "post:1")
+    assert cli("verify").out == ("checked 1 like of 1 items: counts, timelines, lists of likers. Everything agrees.\n")
+    break_count(cli.folder / "likes.db")
+    found = cli("verify", code=1).out
+    assert "counts of post:1: says 41, and 1 like it" in found
+    assert "--repair" in found
+    assert cli("verify", "--json", code=1).records[0]["drifted"] == 1
+    assert "mended" in cli("verify", "--repair").out
+    assert "Everything agrees" in cli("verify").out
+    assert cli("count", "post:1").out.split() == ["1", "post:1"]
+
+
+def test_verify_needs_the_file(cli: Cli) -> None:
+    assert "--url" in cli("verify", "--url", "http://127.0.0.1:1", code=1).err
+
+
+def test_a_store_in_use_is_refused_in_one_line(cli: Cli) -> None:
+    with Likes.open("sqlite:likes.db"):
+        answer = cli("like", "alice", "post:1", code=1)
+    assert "likes.db is in use by process" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def findings(cli: Cli, *arguments: str, code: int = 0) -> dict[str, Finding]:
+    records = cli("doctor", "--json", *arguments, code=code).records
+    assert all(record["mend"] for record in records if record["verdict"] != "ok")
+    return {record["check"]: Finding(**record | {"verdict": Verdict(record["verdict"])}) for record in records}
+
+
+def test_doctor_finds_a_good_set_up_good(cli: Cli) -> None:
+    found = findings(cli, "--port", "0")
+    assert {finding.verdict for finding in found.values()} <= {Verdict.OK, Verdict.WARNING}
+    assert set(found) >= {
+        "python",
+        "sqlite",
+        "clock",
+        "settings",
+        "address",
+        "folder",
+        "disk",
+        "file system",
+        "store",
+        "in use",
+        "open files",
+    }
+    assert list(cli.folder.iterdir()) == []
+
+
+def test_doctor_for_people(cli: Cli) -> None:
+    answer = cli("doctor", "--store", "sqlite:no/such/folder/likes.db", "--port", "0", code=1)
+    assert "problem  folder:" in answer.out
+    assert "→ mkdir -p " in answer.out
+
+
+def test_doctor_checks_settings(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "refusing to listen" in findings(cli, "--host", "0.0.0.0", code=1)["settings"].found
+    config = cli.write("likewise.toml", "prot = 8080\n")
+    assert "unknown setting 'prot'" in findings(cli, "--config", str(config), code=1)["settings"].found
+    monkeypatch.setenv("LIKEWISE_LIKES_VISIBLE_TO", "me")
+    assert "'me'" in findings(cli, code=1)["settings"].found
+
+
+def test_doctor_checks_the_address(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        found = findings(cli, "--port", port)["address"]
+    assert found.verdict is Verdict.WARNING
+    assert "listens there already" in found.found
+    assert findings(cli, "--port", port)["address"].verdict is Verdict.OK
+
+
+def test_doctor_looks_at_the_file_without_opening_it(cli: Cli) -> None:
+    cli("like", "alice", "post:1")
+    assert "schema 1" in findings(cli)["store"].found
+    cli.write("other.db", "not a database at all, but long enough" * 10)
+    assert "not a likewise store" in findings(cli, "--store", "sqlite:other.db", code=1)["store"].found
+    connection = apsw.Connection("foreign.db")
+    connection.execute("create table t (x)").fetchall()
+    connection.close()
+    assert "not a likewise store" in findings(cli, "--store", "sqlite:foreign.db", code=1)["store"].found
+    connection = apsw.Connection("likes.db")
+    connection.execute("pragma user_version = 99").fetchall()
+    connection.close()
+    assert "Upgrade" in findings(cli, code=1)["store"].mend
+    assert "names no store" in findings(cli, "--store", "mysql:x", code=1)["store"].found
+    assert findings(cli, "--store", "memory:")["store"].verdict is Verdict.WARNING
+
+
+def test_doctor_says_who_has_the_file(cli: Cli) -> None:
+    with Likes.open("sqlite:likes.db"):
+        found = findings(cli)["in use"]
+        assert found.verdict is Verdict.WARNING
+        assert str(os.getpid()) in found.found
+    assert findings(cli)["in use"] == Finding("in use", Verdict.OK, "by nobody")
+    lock = cli.folder / "likes.db-lock"
+    lock.write_text(json.dumps({"pid": os.getpid(), "url": "http://127.0.0.1:8080"}))
+    assert "--url http://127.0.0.1:8080" in findings(cli)["in use"].mend
+    lock.write_text(json.dumps({"pid": 2**22 + 1, "url": None}))
+    assert "ended unexpectedly" in findings(cli)["in use"].found
+    lock.write_text('{"pid"')
+    assert findings(cli)["in use"].verdict is Verdict.OK
+
+
+def test_doctor_knows_network_file_systems(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        f"/dev/vda / ext4 rw 0 0\nserver:/x {tmp_path}/my\\040share nfs4 rw 0 0\ntmpfs /tmp/x tmpfs rw 0 0\n"
+    )
+    assert doctor.check_file_system(tmp_path, mounts).verdict is Verdict.OK
+    found = doctor.check_file_system(tmp_path / "my share" / "folder", mounts)
+    assert (found.verdict, found.found) == (Verdict.WARNING, "nfs4, a network file system")
+    assert doctor.check_file_system(tmp_path / "my share2", mounts).verdict is Verdict.OK
+    assert doctor.check_file_system(Path("/tmp/x/y"), mounts).found == "tmpfs"
+    assert doctor.check_file_system(tmp_path, tmp_path / "none").found.startswith("unknown")
+
+
+def test_doctor_checks_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.check_clock(lambda: datetime(1970, 1, 2, tzinfo=UTC)).verdict is Verdict.WARNING
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
+    assert doctor.check_sqlite().verdict is Verdict.PROBLEM
+    monkeypatch.setattr("resource.getrlimit", lambda _: (256, 256))
+    assert "ulimit -n" in doctor.check_open_files().mend
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_doctor_finds_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert doctor.check_folder(tmp_path).verdict is Verdict.PROBLEM
+    tmp_path.chmod(0o700)
+
+
+def test_bench_measures_and_leaves_nothing(cli: Cli) -> None:
+    figures = cli("bench", "--seconds", "0.05", "--folder", ".", "--json").records
+    assert len(figures) == 6
+    assert all(figure["per_second"] > 0 for figure in figures)
+    assert list(cli.folder.iterdir()) == []
+    assert "/s" in cli("bench", "--seconds", "0.05").out
