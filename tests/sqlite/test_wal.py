@@ -72,7 +72,7 @@ async def test_closing_in_the_middle_of_a_checkpoint_ends(url: str, file: Path, 
     await (await open_store(url, clock=clock)).close()
     connection = connect(file, 1)
     for _ in range(100):
-        checkpointer = Checkpointer(lambda: connect(file, 1), 0)
+        checkpointer = Checkpointer(connect(file, 1), 0)
         checkpointer.committed(connection, 1)  # the thread wakes up
         await asyncio.wait_for(asyncio.to_thread(checkpointer.close), 30)
     connection.close()

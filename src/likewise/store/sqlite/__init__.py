@@ -59,6 +59,7 @@ class SqliteStore(Store):
             with setup_errors(path):
                 connection = open_database(path, settings.cache_mb * 3 / 4, clock() // SECOND, settings.vfs)
                 self._reader = self._connect()
+                for_checkpoints = self._connect()
             query(self._reader, "pragma query_only = 1")
             self._epoch = int(self._one("note", "epoch")[0])
             _, offset, last_at = self._one("change_bounds")
@@ -66,7 +67,7 @@ class SqliteStore(Store):
             self._owner.release()
             raise
         frames_max = WAL_MB * 2**20 // pragma(connection, "page_size")
-        checkpointer = Checkpointer(self._connect, frames_max)
+        checkpointer = Checkpointer(for_checkpoints, frames_max)
         self._writer = Writer(connection, checkpointer, Ticker(clock, last_at or 0), self._epoch, offset or 0)
         self._closed = False
 

@@ -6,7 +6,6 @@ move that little rest between two commits.
 """
 
 import threading
-from collections.abc import Callable
 
 import apsw
 import structlog
@@ -21,10 +20,11 @@ PASSES_MAX = 4
 
 
 class Checkpointer:
-    """Keeps the WAL near `frames_max` pages. `committed` is called by the writer after each commit."""
+    """Keeps the WAL near `frames_max` pages, over a connection of its own, which it closes. `committed` is called by the
+    writer after each commit."""
 
-    def __init__(self, connect: Callable[[], apsw.Connection], frames_max: int) -> None:
-        self._connect = connect
+    def __init__(self, connection: apsw.Connection, frames_max: int) -> None:
+        self._connection = connection
         self._frames_max = frames_max
         self._wanted = threading.Event()
         self._rest = False
@@ -50,23 +50,22 @@ class Checkpointer:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = self._connect()
         try:
             while not self._closing:  # asked again after clear(), which may have undone what close() set
                 self._wanted.wait()
                 if self._closing:
                     return
-                self._move_bulk(connection)
+                self._move_bulk()
                 self._rest = True
                 self._wanted.clear()
         finally:
-            connection.close()
+            self._connection.close()
 
-    def _move_bulk(self, connection: apsw.Connection) -> None:
+    def _move_bulk(self) -> None:
         moved = 0
         for _ in range(PASSES_MAX):
             try:
-                frames, now_moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                frames, now_moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             except apsw.Error as error:  # the WAL keeps everything; the next commit asks again
                 log.warning("checkpoint failed", error=str(error))
                 return
