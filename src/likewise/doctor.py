@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from .errors import LikewiseError, SetupError
 from .place import file_of
-from .settings import Settings, load
+from .settings import NAMES, Settings, load
 
 PYTHON_MIN = (3, 11)
 SQLITE_MIN = (3, 51, 3)
@@ -40,6 +40,9 @@ NETWORK_FILE_SYSTEMS = {
     "lustre",
     "afs",
 }
+
+COMMANDS_VARIABLES = {"LIKEWISE_URL", "LIKEWISE_TOKEN"}
+"""Read by the commands, and no settings of the service."""
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
@@ -71,7 +74,9 @@ def examine(flags: Mapping[str, Any], environment: Mapping[str, str], config: Pa
     except SetupError as error:
         yield Finding("settings", Verdict.PROBLEM, str(error), "Set it right; docs/settings.md lists every setting.")
         return
-    yield Finding("settings", Verdict.OK, f"{settings.store}, identity = {settings.identity}")
+    yield check_environment(environment) or Finding(
+        "settings", Verdict.OK, f"{settings.store}, identity = {settings.identity}"
+    )
     yield check_address(settings)
     yield from check_store(settings.store)
 
@@ -127,6 +132,16 @@ def check_open_files() -> Finding:
         mend = "For more connections than that: ulimit -n 65536, or LimitNOFILE=65536 in systemd's unit."
         return Finding("open files", Verdict.WARNING, f"at most {soft:,}", mend)
     return Finding("open files", Verdict.OK, f"at most {soft:,}")
+
+
+def check_environment(environment: Mapping[str, str]) -> Finding | None:
+    """A misspelt variable is no error anywhere else: it might be someone else's."""
+    known = {f"LIKEWISE_{name.upper()}" for name in NAMES} | COMMANDS_VARIABLES
+    unknown = {name for name in environment if name.startswith("LIKEWISE_")} - known
+    if unknown := sorted(name for name in unknown if name.removesuffix("_FILE") not in known):
+        mend = "Nothing reads it: is it misspelt? docs/settings.md lists every setting."
+        return Finding("settings", Verdict.WARNING, f"the environment has {', '.join(unknown)}", mend)
+    return None
 
 
 def check_address(settings: Settings) -> Finding:

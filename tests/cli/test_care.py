@@ -81,6 +81,8 @@ def test_doctor_checks_settings(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> No
     assert "refusing to listen" in findings(cli, "--host", "0.0.0.0", code=1)["settings"].found
     config = cli.write("likewise.toml", "prot = 8080\n")
     assert "unknown setting 'prot'" in findings(cli, "--config", str(config), code=1)["settings"].found
+    monkeypatch.setenv("LIKEWISE_PROT", "8080")
+    assert "LIKEWISE_PROT" in findings(cli)["settings"].found
     monkeypatch.setenv("LIKEWISE_LIKES_VISIBLE_TO", "me")
     assert "'me'" in findings(cli, code=1)["settings"].found
 

@@ -1,12 +1,12 @@
 """A real server log, as CSV, NDJSON and Parquet: every count and every list held against an independent account."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from likewise import to_datetime
-from likewise.sync import Likes
+from likewise import Likes, to_datetime
 
 from . import nasa
 from .conftest import Cli
@@ -30,16 +30,20 @@ def file(request: pytest.FixtureRequest, cli: Cli) -> Path:
 
 def check(store: str, expected: nasa.Expected) -> None:
     """Every count, every list, nothing else."""
-    with Likes.open(store) as likes:
-        assert likes.stats().likes == len(expected.likes)
+    asyncio.run(_check(store, expected))
+
+
+async def _check(store: str, expected: nasa.Expected) -> None:
+    async with Likes.open(store) as likes:
+        assert (await likes.stats()).likes == len(expected.likes)
         for url in expected.urls:
-            found = [(like.user_id, to_datetime(like.liked_at)) for like in likes.likers_of(url)]
+            found = [(like.user_id, to_datetime(like.liked_at)) async for like in likes.likers_of(url)]
             assert found == expected.likers(url)
-            assert likes.count(url).count == len(found)
+            assert (await likes.count(url)).count == len(found)
         for host in expected.hosts:
-            found = [(like.item_id, to_datetime(like.liked_at)) for like in likes.likes_of(host)]
+            found = [(like.item_id, to_datetime(like.liked_at)) async for like in likes.likes_of(host)]
             assert found == expected.likes_of(host)
-        report = likes.verify()
+        report = await likes.verify()
         assert (report.likes, report.items, report.drifted) == (len(expected.likes), len(expected.urls), 0)
 
 

@@ -5,6 +5,14 @@ import io
 import json
 
 import pytest
+from hypothesis import given, strategies
+
+from likewise import Like, Op
+from likewise.model import problem_with_text
+from likewise.times import LATEST
+from likewise.transfer import exporting, reading
+from likewise.transfer.formats import Format
+from likewise.transfer.parquet import read_parquet
 
 from .conftest import Answer, Cli
 
@@ -182,6 +190,11 @@ def test_gzip_cut_off(cli: Cli) -> None:
     assert cli("status", f"user:{line - 3}", f"post:{(line - 3) * 7919 % 1009}").out.count(" likes ") == 1
 
 
+def test_gzip_cut_off_in_the_header(cli: Cli) -> None:
+    packed = gzip.compress(b"user_id,item_id\na,x\n")
+    assert "has no header" in imported(cli, packed[:14], "rows.csv.gz", code=1).err
+
+
 def test_gzip_damaged(cli: Cli) -> None:
     packed = bytearray(gzip.compress(("user_id,item_id\n" + "a,x\n" * 1_000).encode()))
     packed[-6] ^= 1
@@ -283,18 +296,39 @@ def test_hostile_ids_survive_a_round_trip(cli: Cli) -> None:
         assert cli("export", "--store", f"sqlite:{name}.db").out == cli("export").out
 
 
+def test_rejects_do_not_overwrite_what_is_read(cli: Cli) -> None:
+    answer = imported(cli, "user_id,item_id\na,x\n", "rows.csv", "--rejects", "./rows.csv", code=1)
+    assert "is the file that is read" in answer.err
+    assert (cli.folder / "rows.csv").read_text() == "user_id,item_id\na,x\n"
+
+
+IDS = strategies.text(min_size=1, max_size=60).filter(lambda text: problem_with_text(text) is None)
+TYPES = strategies.none() | strategies.text(min_size=1, max_size=10).filter(lambda text: not problem_with_text(text))
+LIKES = strategies.builds(Like, IDS, IDS, TYPES, strategies.integers(0, LATEST))
+
+
+@given(likes=strategies.lists(LIKES), format_=strategies.sampled_from(Format))
+def test_whatever_is_written_is_read_back(likes: list[Like], format_: Format) -> None:
+    stream = io.BytesIO()
+    writer = exporting.writer(stream, format_)
+    writer.write(likes)
+    writer.close()
+    content = io.BytesIO(stream.getvalue())
+    read = read_parquet(content) if format_ is Format.PARQUET else reading.read_text(content, format_)
+    ops = [op for batch in read for op in batch.ops]
+    assert ops == [Op(like.user_id, like.item_id, True, like.item_type, like.liked_at) for like in likes]
+
+
 def test_control_characters_do_not_reach_the_terminal(cli: Cli) -> None:
     answer = imported(cli, f"{HEADER}a,\x1b]0;owned\x07,,,\na,x,,\x1b[31m,\n")
     assert "\x1b" not in answer.err
 
 
 def test_reading_in_small_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    from likewise.transfer import reading
-
     text = "user_id,item_id\r\n" + "".join(f"ü{n},post:{n}\r\n" for n in range(500)) + "last,x"
 
     def rows() -> list[tuple[str, int]]:
-        batches = reading.read_text(io.BytesIO(text.encode()), reading.Format.CSV)
+        batches = reading.read_text(io.BytesIO(text.encode()), Format.CSV)
         return [(op.user_id, line) for batch in batches for op, line in zip(batch.ops, batch.lines, strict=True)]
 
     whole = rows()

@@ -52,7 +52,7 @@ def import_(
     chosen = format_of(file, format_)
     if chosen is Format.PARQUET and file == STANDARD_STREAM:
         raise SetupError("Parquet is read from its end, so it cannot come from stdin: name a file.")
-    with _source(file) as source, _reporting(rejects) as rejected:
+    with _source(file) as source, _reporting(rejects, source) as rejected:
         totals = asyncio.run(_import(target, source, chosen, resume, rejected))
     if totals.rejected > REJECTED_SHOWN_MAX:
         typer.echo(f"… and {totals.rejected - REJECTED_SHOWN_MAX:,} more bad rows", err=True)
@@ -86,7 +86,9 @@ def export(
 
 async def _import(target: Target, source: Source, format_: Format, resume: bool, rejected: "_Rejections") -> Totals:
     async with opened(target, create=True, limits=LIMITS) as service:
-        notebook = Notebook(service.store, source.path) if isinstance(service, Likes) and source.path else None
+        notebook = None
+        if isinstance(service, Likes) and source.path and not source.may_block:
+            notebook = Notebook(service.store, source.path)
         with bar("importing", source.size, in_bytes=True) as progress:
             work = Import(service, notebook, rejected.add, lambda: progress(source.bytes_read))
             try:
@@ -143,7 +145,9 @@ class _Rejections:
 
 
 @contextmanager
-def _reporting(path: Path | None) -> Generator[_Rejections, None, None]:
+def _reporting(path: Path | None, source: Source) -> Generator[_Rejections, None, None]:
+    if path and source.path and path.exists() and path.samefile(source.path):
+        raise SetupError(f"--rejects {path} is the file that is read; name another one.")
     rejections = _Rejections(path)
     try:
         yield rejections

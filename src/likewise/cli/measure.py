@@ -41,6 +41,8 @@ def commits(path: Path, seconds: float) -> float:
     """Transactions of one row a second, each on the disk before the next: what everything else builds on."""
     import apsw
 
+    from ..store.sqlite.database import write_error
+
     connection: Any = apsw.Connection(str(path))
     try:
         for statement in ("pragma journal_mode = wal", "pragma synchronous = full", "create table t (n integer)"):
@@ -50,6 +52,8 @@ def commits(path: Path, seconds: float) -> float:
             connection.execute("insert into t values (?)", (done,))
             done += 1
         return done / (perf_counter() - began)
+    except apsw.Error as error:
+        raise write_error(error) from error
     finally:
         connection.close()
 

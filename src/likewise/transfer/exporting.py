@@ -61,12 +61,12 @@ async def export(
     """
     written = 0
     with _opened(name) as stream:
-        writer = _writer(stream, format_)
+        sink = writer(stream, format_)
         async for likes in pages:
-            writer.write(likes)
+            sink.write(likes)
             written += len(likes)
             progress(written)
-        writer.close()
+        sink.close()
     return written
 
 
@@ -107,7 +107,8 @@ class _NdjsonWriter:
         pass
 
 
-def _writer(stream: BinaryIO, format_: Format) -> Writes:
+def writer(stream: BinaryIO, format_: Format) -> Writes:
+    """What writes likes to a stream in this format. Closing it ends the file, and leaves the stream open."""
     match format_:
         case Format.CSV:
             return _CsvWriter(stream)

@@ -130,7 +130,10 @@ class Import:
         try:
             yield
             await self._settle(down_to=0)
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, asyncio.CancelledError):
+                for _, task in self._in_flight:  # behind a failure nothing counts, so do not wait for it
+                    task.cancel()
             await asyncio.gather(*[task for _, task in self._in_flight], return_exceptions=True)
             while self._in_flight and not _failed(self._in_flight[0][1]):
                 self._count(*self._in_flight.popleft())

@@ -20,7 +20,7 @@ from ..times import SECOND, parse_time
 from .formats import COLUMNS, REQUIRED, Format
 
 BATCH_OPS = 4_000
-"""Ops per batch. An importing process makes each one commit: 44k likes/s to SQLite, where 1,000 gave 34k."""
+"""Rows per batch. An importing process makes each one commit: 44k likes/s to SQLite, where 1,000 gave 34k."""
 
 BLOCK_BYTES = 1024 * 1024
 LINE_BYTES_MAX = 1024 * 1024
@@ -50,7 +50,7 @@ class Mark(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct):
     """Some rows in their order: `ops[k]` was read from line `lines[k]`, which reads `texts[k]`.
 
-    With all of it applied (and every batch before), the file is done up to `mark`, if there is one.
+    With all of it applied, and every batch before, the file is done up to `mark`, if there is one.
     """
 
     ops: list[Op]
@@ -84,7 +84,7 @@ def read_text(
     parse = csv_parser(lines.take_header()) if format_ is Format.CSV else parse_json
     if after is not None:
         lines.skip_to(after)
-    return (batch for block in lines.blocks() for batch in _batches(*block, parse))
+    return _batches(lines, parse)
 
 
 class Changed(Exception):
@@ -92,18 +92,21 @@ class Changed(Exception):
 
 
 class _Lines:
-    """Cuts a stream into blocks of whole lines, counting lines and digesting bytes."""
+    """Cuts a stream into pieces of whole lines, counting lines and digesting bytes."""
 
     def __init__(self, stream: Readable, format_: Format, may_block: bool) -> None:
         self._stream = stream
         self._format = format_
         self._may_block = may_block
-        self._cut_off = False
+        self._ends_early = False
+        self.cut_off: Rejected | None = None
+        """After the last piece: the line in which a gzipped file ended too early."""
         self._digest = hashlib.blake2b(digest_size=16)
         self._bytes = 0
         self._lines = 0
 
     def take_header(self) -> str:
+        header = b""
         with self._unpacking():
             header = self._stream.readline(LINE_BYTES_MAX)
         self._count(header)
@@ -119,23 +122,25 @@ class _Lines:
         if self._mark() != mark:
             raise Changed
 
-    def blocks(self) -> Iterator[tuple[int, bytes, Mark | None, bool]]:
-        """(the first line's number, whole lines, the place behind them, whether they end in the middle).
+    def pieces(self) -> Iterator[tuple[int, bytes, Mark | None]]:
+        """Up to `BATCH_OPS` lines at a time: (the first one's number, the lines, the place behind them).
 
         There is no mark behind a last line without an end: it may be longer when the file has been completed.
         """
         rest = b""
         while data := self._read():
-            whole, newline, rest = (rest + data).rpartition(b"\n")
-            if newline:
-                first = self._lines + 1
-                self._count(whole + newline)
-                yield first, whole, self._mark(), False
+            *lines, rest = (rest + data).split(b"\n")
+            for start in range(0, len(lines), BATCH_OPS):
+                first, piece = self._lines + 1, b"\n".join(lines[start : start + BATCH_OPS])
+                self._count(piece + b"\n")
+                yield first, piece, self._mark()
             if len(rest) > LINE_BYTES_MAX:
                 problem = f"longer than {LINE_BYTES_MAX:,} bytes; is this a {self._format} file?"
                 raise InvalidInput(Fault(f"line {self._lines + 1}", problem))
-        if rest or self._cut_off:
-            yield self._lines + 1, rest, None, self._cut_off
+        if self._ends_early:
+            self.cut_off = Rejected(self._lines + 1, CUT_OFF, rest.decode(errors="backslashreplace")[:TEXT_SHOWN_MAX])
+        elif rest:
+            yield self._lines + 1, rest, None
 
     def _read(self) -> bytes:
         """The next bytes, a block of them unless we would have to wait for it."""
@@ -149,11 +154,11 @@ class _Lines:
 
     @contextmanager
     def _unpacking(self) -> Generator[None, None, None]:
-        """A gzipped file that ends too early has a last line like any other, but for `_cut_off`."""
+        """A gzipped file that ends too early has a last line like any other, but for `_ends_early`."""
         try:
             yield
         except EOFError:
-            self._cut_off = True
+            self._ends_early = True
         except (zlib.error, gzip.BadGzipFile) as error:
             where = f"behind line {self._lines}"
             raise InvalidInput(Fault(where, f"the compressed file is damaged ({error})")) from error
@@ -167,9 +172,17 @@ class _Lines:
         return Mark(self._format.value, self._bytes, self._lines, self._digest.hexdigest())
 
 
-def _batches(first: int, block: bytes, mark: Mark | None, cut_off: bool, parse: Parse) -> Iterator[Batch]:
-    batch = Batch([], [], [], [])
-    for number, line in _decoded(first, block, batch.rejected):
+def _batches(lines: _Lines, parse: Parse) -> Iterator[Batch]:
+    for first, piece, mark in lines.pieces():
+        yield _batch(first, piece, mark, parse)
+    if lines.cut_off is not None:
+        # It may read as a row, and yet be half of another one.
+        yield Batch([], [], [], [lines.cut_off])
+
+
+def _batch(first: int, piece: bytes, mark: Mark | None, parse: Parse) -> Batch:
+    batch = Batch([], [], [], [], mark)
+    for number, line in _decoded(first, piece, batch.rejected):
         line = line.removesuffix("\r")
         if not line:
             continue
@@ -181,13 +194,7 @@ def _batches(first: int, block: bytes, mark: Mark | None, cut_off: bool, parse: 
         batch.ops.append(op)
         batch.lines.append(number)
         batch.texts.append(line)
-        if len(batch.ops) == BATCH_OPS:
-            yield batch
-            batch = Batch([], [], [], [])
-    if cut_off:
-        _reject_last(batch, first + block.count(b"\n"))
-    batch.mark = mark
-    yield batch
+    return batch
 
 
 def _decoded(first: int, block: bytes, rejected: list[Rejected]) -> Iterator[tuple[int, str]]:
@@ -206,16 +213,6 @@ def _decoded(first: int, block: bytes, rejected: list[Rejected]) -> Iterator[tup
             rejected.append(Rejected(number, reason, line.decode(errors="backslashreplace")[:TEXT_SHOWN_MAX]))
         else:
             yield number, text
-
-
-def _reject_last(batch: Batch, number: int) -> None:
-    """The last line of a file that ends in the middle may read as a row, and yet be half of another one."""
-    text = ""
-    if batch.lines and batch.lines[-1] == number:
-        text = batch.texts[-1]
-        del batch.ops[-1], batch.lines[-1], batch.texts[-1]
-    batch.rejected = [row for row in batch.rejected if row.line != number]
-    batch.rejected.append(Rejected(number, CUT_OFF, text[:TEXT_SHOWN_MAX]))
 
 
 # CSV
