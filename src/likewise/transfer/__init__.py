@@ -1,5 +1,6 @@
 """Moving likes in and out as CSV, NDJSON and Parquet: `likewise import` and `likewise export`.
 
-`formats.py` says which format and opens files, `reading.py` turns text into ops, `parquet.py` does so for Parquet (and
-writes it), `importing.py` applies ops, `exporting.py` writes likes. Nothing in here prints.
+`formats.py` says which format and opens files, `reading.py` cuts text into batches of rows and `rows.py` makes each an
+op, `parquet.py` does both for Parquet (and writes it), `importing.py` applies ops, `exporting.py` writes likes. Nothing
+in here prints.
 """

@@ -8,7 +8,8 @@ from typing import Any, BinaryIO
 from ..errors import Fault, InvalidInput, SetupError
 from ..model import Like, Op
 from .formats import COLUMNS, REQUIRED, Format
-from .reading import BATCH_OPS, TEXT_SHOWN_MAX, Batch, Changed, Mark, Rejected, liked_of, time_of
+from .reading import BATCH_OPS, TEXT_SHOWN_MAX, Batch, Changed, Mark, Rejected
+from .rows import liked_of, time_of
 
 ROW_GROUP_ROWS = 100_000
 
