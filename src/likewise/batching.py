@@ -28,7 +28,7 @@ class Batcher(Generic[K, V]):
     def __init__(
         self,
         run: Callable[[Sequence[K]], Awaitable[Sequence[V]]],
-        done: Callable[[Sequence[K], Sequence[V], float], None] = lambda *_: None,
+        done: Callable[[Sequence[K], Sequence[V], float], None] | None = None,
         *,
         batch_max: int = 1_000,
         waiting_max: int = 20_000,
@@ -70,7 +70,7 @@ class Batcher(Generic[K, V]):
         """Take nothing more, and finish everything that was accepted."""
         self._closed = True
         if self._runner is not None:
-            await self._runner
+            await asyncio.shield(self._runner)  # who gives up closing must not take the accepted along
 
     async def _run_all(self) -> None:
         while self._calls:
@@ -91,7 +91,8 @@ class Batcher(Generic[K, V]):
         began = perf_counter()
         try:
             results = await self._run(batch)
-            self._done(batch, results, perf_counter() - began)
+            if self._done:
+                self._done(batch, results, perf_counter() - began)
         except Exception as error:
             for _, future in calls:
                 if not future.done():

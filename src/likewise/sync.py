@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from . import likes as asynchronous
+from .errors import Closed
 from .likes import Limits
 from .times import Clock, wall_clock
 from .trending import Hot
@@ -51,6 +52,8 @@ class Likes:
 
     def __init__(self, url: str, clock: Clock, limits: Limits | None) -> None:
         self._loop = asyncio.new_event_loop()
+        self._closed = False
+        self._lock = threading.Lock()  # between asking whether it is closed and handing a call to the loop
         self._thread = threading.Thread(target=self._loop.run_forever, name="likewise", daemon=True)
         self._thread.start()
         try:
@@ -60,9 +63,7 @@ class Likes:
             raise
 
     @classmethod
-    def open(
-        cls, url: str = "sqlite:likes.db", *, clock: Clock = wall_clock, limits: Limits | None = None
-    ) -> "Likes":
+    def open(cls, url: str = "sqlite:likes.db", *, clock: Clock = wall_clock, limits: Limits | None = None) -> "Likes":
         """Open the store that `url` names. Raises SetupError."""
         return cls(url, clock, limits)
 
@@ -96,8 +97,10 @@ class Likes:
 
     def close(self) -> None:
         """Commit everything that was accepted, then let go of the store. Safe to call twice."""
-        if self._thread.is_alive():
-            self._run(self._likes.close())
+        with self._lock:
+            closed, self._closed = self._closed, True
+        if not closed:
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
             self._stop()
 
     def __enter__(self) -> "Likes":
@@ -109,9 +112,24 @@ class Likes:
         self.close()
 
     def _run(self, coroutine: Coroutine[Any, Any, R]) -> R:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        with self._lock:
+            if self._closed:
+                coroutine.close()
+                raise Closed("the service is closed")
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        return future.result()
+
+    async def _close(self) -> None:
+        await self._likes.close()
+        # Calls of other threads that came just before: each has its answer, or its Closed, before the loop ends.
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+
+    async def _wind_up(self) -> None:
+        await self._loop.shutdown_asyncgens()
+        await self._loop.shutdown_default_executor()
 
     def _stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -156,7 +157,7 @@ class AgainstModel(RuleBasedStateMachine):
     def run(self, coroutine):  # type: ignore[no-untyped-def]
         return self.runner.run(coroutine)
 
-    def same(self, ask):  # type: ignore[no-untyped-def]
+    def same(self, ask) -> Any:  # type: ignore[no-untyped-def]
         """Ask both; both must answer the same, or refuse with the same error."""
         answers = [self.run(self._answer(ask(store))) for store in self.stores]
         assert answers[0] == answers[1]

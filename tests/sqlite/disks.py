@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-D = TypeVar("D", bound="Disk")
+D = TypeVar("D", bound=apsw.VFS)
 
 
 class Disk(apsw.VFS):
@@ -55,9 +55,9 @@ class DiskFile(apsw.VFSFile):
         self.disk.room_for(self.file, offset + len(data))
         super().xWrite(data, offset)
 
-    def xTruncate(self, size: int) -> None:
-        super().xTruncate(size)
-        self.disk.sizes[self.file] = size
+    def xTruncate(self, newsize: int) -> None:
+        super().xTruncate(newsize)
+        self.disk.sizes[self.file] = newsize
 
     def xSync(self, flags: int) -> None:
         self.disk.syncs += 1
@@ -89,12 +89,12 @@ class CachingDisk(apsw.VFS):
     def xOpen(self, name: Any, flags: list[int]) -> "CachedFile":
         return CachedFile(self, name, flags)
 
-    def xDelete(self, name: str, syncdir: bool) -> None:
+    def xDelete(self, filename: str, syncdir: bool) -> None:
         with self.lock:
             self.live()
-            self.cached.pop(name, None)
-            self.unsynced.pop(name, None)
-            super().xDelete(name, syncdir)
+            self.cached.pop(filename, None)
+            self.unsynced.pop(filename, None)
+            super().xDelete(filename, syncdir)
 
     def live(self) -> None:
         """One more write or sync. Raises where the power is gone."""
@@ -146,12 +146,12 @@ class CachedFile(apsw.VFSFile):
             cached[offset : offset + len(data)] = data
             self.disk.unsynced.setdefault(self.file, []).append((offset, data))
 
-    def xTruncate(self, size: int) -> None:
+    def xTruncate(self, newsize: int) -> None:
         # Written through: the store truncates only what it no longer needs, and a lost truncation would be milder.
         with self.disk.lock:
             self.disk.live()
-            super().xTruncate(size)
-            del self.disk.cached[self.file][size:]
+            super().xTruncate(newsize)
+            del self.disk.cached[self.file][newsize:]
 
     def xSync(self, flags: int) -> None:
         with self.disk.lock:

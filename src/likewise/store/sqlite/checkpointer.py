@@ -20,8 +20,8 @@ PASSES_MAX = 4
 
 
 class Checkpointer:
-    """Keeps the WAL near `frames_max` pages, over a connection of its own, which it closes. `committed` is called by the
-    writer after each commit."""
+    """Keeps the WAL near `frames_max` pages. `committed` is called by the writer after each commit; the connection is
+    the checkpointer's own, and it closes it."""
 
     def __init__(self, connection: apsw.Connection, frames_max: int) -> None:
         self._connection = connection
