@@ -5,7 +5,6 @@ happened. Identity and privacy are HTTP's business; here the caller is trusted.
 """
 
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
-from contextlib import suppress
 from itertools import islice
 from types import TracebackType
 from typing import TypeVar
@@ -14,7 +13,7 @@ import msgspec
 
 from .batching import Batcher
 from .counts_cache import CountsCache
-from .errors import AlreadyLiked, Fault, InvalidInput, NotLiked, Unavailable
+from .errors import AlreadyLiked, Fault, InvalidInput, NotLiked
 from .measures import Measures
 from .model import (
     PAGE_LIMIT_MAX,
@@ -102,9 +101,6 @@ class Likes:
         if self._upkeep:
             await self._upkeep.stop()
             self._upkeep = None
-            await self.writes.close()
-            with suppress(Unavailable):  # a nicety, and a full disk must not keep the store open
-                await self.save_hot_list()
         await self.writes.close()
         await self.store.close()
         self.cache.clear()  # else it would go on answering
@@ -227,8 +223,8 @@ class Likes:
     async def summaries(
         self, item_ids: Sequence[str], *, user: str | None = None, among: Sequence[str] | None = None, show: int = 3
     ) -> list[Summary]:
-        """"Liked by A, B and 98 others" for up to 100 items, from one snapshot: the newest `show` likers of each (of
-        `among`, if given), its count, and whether `user` likes it."""
+        """Summaries ("liked by A, B and 98 others") of up to 100 items, from one snapshot: the newest `show` likers of
+        each (of `among`, if given), its count, and whether `user` likes it."""
         _check_at_most("item_ids", item_ids, AMONG_MAX)
         check_ids("item_ids", item_ids)
         if user is not None:
@@ -280,7 +276,10 @@ class Likes:
         return dropped
 
     async def save_hot_list(self) -> None:
-        """Remember the hot items, to have their counts in memory right after the next start."""
+        """Remember the hot items, to have their counts in memory right after the next start.
+
+        Upkeep does it every minute and nobody else: what a command of a moment liked says nothing about hot items.
+        """
         hot = [item_id for item_id, _ in self.hot.top(HOT_LIST_MAX)]
         if hot:
             await self.store.remember("hot", msgspec.json.encode(hot))

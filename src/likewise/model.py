@@ -34,7 +34,7 @@ class Op(msgspec.Struct, frozen=True, gc=False):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """"Everything up to and including this op": an offset per shard, within one epoch of the store.
+    """A place in the order, "everything up to and including this op": an offset per shard, in an epoch of the store.
 
     Callers treat its text as opaque. `offsets` is sorted by shard.
     """
@@ -126,7 +126,7 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """"Liked by A, B and 98 others", read at one moment.
+    """What stands under a post, "liked by A, B and 98 others", read at one moment.
 
     `shown` are likers, newest first; `liked` is whether the user asked about likes it, None if no user was.
     """

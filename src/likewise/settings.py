@@ -80,9 +80,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 NAMES = tuple(field.name for field in msgspec.structs.fields(Settings))
 
 
-def load(
-    flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None
-) -> Settings:
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None) -> Settings:
     """Put the settings together. Flags that are None were not given. Raises SetupError."""
     values: dict[str, Any] = _from_file(file) if file else {}
     values |= _from_environment(environment)

@@ -338,7 +338,17 @@ def test_a_request_id_is_given_or_kept(client: Client, new: Names) -> None:
 
     assert own == "trace-1"
     assert len(made) == 2
-    assert (wrong.headers["x-request-id"], wrong.json()["request_id"]) == ("trace-2", "trace-2")
+    assert (wrong.status_code, wrong.headers["x-request-id"]) == (404, "trace-2")
+
+
+def test_made_up_methods_and_paths_add_no_metrics(client: Client) -> None:
+    for k in range(5):
+        client.request(f"METHOD{k}", "/v1/stats")
+        client.request("GET", f"/made/up/{k}")
+    text = client.request("GET", "/metrics").text
+    assert "METHOD" not in text
+    assert "made" not in text
+    assert 'likewise_requests_total{method="any",route="none",status="404"}' in text
 
 
 def test_metrics_count_routes_and_never_name_a_user_or_an_item(client: Client, new: Names) -> None:

@@ -65,11 +65,13 @@ async def test_counts_are_exact_however_small_the_cache_is(folder: Path, clock: 
                 outcome = await (likes.like if n % 3 else likes.unlike)(f"u{user}-{n // 6}", item)
                 expected[item] += (1 if n % 3 else -1) if outcome.changed else 0
 
+        seen: dict[str, int] = {}
+
         async def read() -> None:
             for n in range(60):
-                before = await likes.store.counts([f"i{n % 6}"])
                 (count,) = await likes.counts([f"i{n % 6}"])
-                assert count.version >= before[0].version, "a read never goes back"
+                assert count.version >= seen.get(count.item_id, 0), "a read never goes back"
+                seen[count.item_id] = count.version
 
         await asyncio.gather(*(write(user) for user in range(8)), *(read() for _ in range(4)))
         for item, n in expected.items():
@@ -95,7 +97,9 @@ async def test_the_counts_of_the_hot_list_are_in_memory_after_a_restart(folder: 
     async with Likes.open(url, clock=clock) as likes:
         for n in range(5):
             await likes.like(f"u{n}", "hot")
-        assert likes.cached_count("hot") is not None
+        await likes.save_hot_list()
+    async with Likes.open(url, clock=clock) as likes:
+        await likes.like("u", "of a moment")  # a process of a moment does not overwrite the list
     async with Likes.open(url, clock=clock) as likes:
         assert (likes.cached_count("hot") or await likes.count("none")).count == 5
         assert likes.cached_count("never liked") is None

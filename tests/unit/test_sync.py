@@ -1,5 +1,6 @@
 """The blocking face: the same calls, from any thread."""
 
+import asyncio
 import inspect
 import threading
 from collections.abc import Iterator
@@ -146,3 +147,21 @@ def test_a_store_that_cannot_be_opened_leaves_no_thread(folder: Path, likes: syn
     with pytest.raises(SetupError):
         sync.Likes.open("nonsense:")
     assert threading.active_count() == before
+
+
+def test_closing_waits_for_a_call_that_takes_its_time(likes: sync.Likes) -> None:
+    begun = threading.Event()
+    answers: list[str] = []
+
+    async def long_call() -> str:
+        begun.set()
+        for _ in range(20_000):
+            await asyncio.sleep(0)
+        return "answered"
+
+    thread = threading.Thread(target=lambda: answers.append(likes._run(long_call())), daemon=True)
+    thread.start()
+    begun.wait()
+    likes.close()
+    thread.join(30)
+    assert answers == ["answered"]

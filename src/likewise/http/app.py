@@ -11,6 +11,7 @@ from ..likes import Likes
 from ..measures import LATENCY_BOUNDS_S, Histogram
 from ..model import Position
 from ..settings import Settings
+from . import calls
 from .calls import Call
 from .docs import render_docs
 from .identity import Identity, Who, check, identity_of
@@ -27,6 +28,8 @@ UNCHECKED = (Who.ANYONE, Who.USER)
 
 REQUEST_ID_BYTES_MAX = 128
 
+NO_ROUTE = Route("any", "none", calls.livez, Who.ANYONE, "What requests that found no route are counted under", None)
+
 
 class RequestMeasures:
     """How many requests of each call ended how, and how long they took. Labelled by route and status, no ids."""
@@ -36,6 +39,12 @@ class RequestMeasures:
         self.ended: dict[tuple[str, str, int], int] = {}
         self.request_seconds = Histogram(LATENCY_BOUNDS_S)
         self.in_flight = 0
+
+    def observe(self, route: Route, status: int, seconds: float) -> None:
+        """A request has ended."""
+        self.request_seconds.observe(seconds)
+        key = (route.method, route.path, status)
+        self.ended[key] = self.ended.get(key, 0) + 1
 
 
 class App:
@@ -58,30 +67,28 @@ class App:
         began = perf_counter()
         measures = self.measures
         measures.in_flight += 1
-        request_id = self._request_id(request)
-        path = "none"
+        self._requests += 1
+        request_id = f"{self._boot}-{self._requests:x}"
+        route = NO_ROUTE
         try:
+            request_id = _given_id(request) or request_id
             route, target = self._find(request)
-            path = route.path
             reply = self._call(route, request, target)
             if not isinstance(reply, Reply):
                 reply = await reply
-            headers = [*reply.headers, ("x-request-id", request_id)]
-            reply = Reply(reply.status, headers, reply.body, reply.stream)
         except Exception as error:
-            reply = reply_to(error, request_id)
+            reply = reply_to(error)
             if reply.status >= 500:
-                _log_failure(error, path, request_id)
+                _log_failure(error, route, request_id)
         finally:
             measures.in_flight -= 1
         seconds = perf_counter() - began
-        measures.request_seconds.observe(seconds)
-        ended = (request.method, path, reply.status)
-        measures.ended[ended] = measures.ended.get(ended, 0) + 1
+        measures.observe(route, reply.status, seconds)
         if self.settings.access_log:
             took = round(seconds * 1000, 2)
-            log.info("request", method=request.method, route=path, status=reply.status, ms=took, request_id=request_id)
-        return reply
+            called = {"method": route.method, "route": route.path, "status": reply.status}
+            log.info("request", **called, ms=took, request_id=request_id)
+        return Reply(reply.status, [*reply.headers, ("x-request-id", request_id)], reply.body, reply.stream)
 
     def _find(self, request: Request) -> tuple[Route, str]:
         path = request.path
@@ -117,16 +124,16 @@ class App:
         reply = route.call(call)
         return reply if isinstance(reply, Reply) else await reply
 
-    def _request_id(self, request: Request) -> str:
-        given = request.header("x-request-id")
-        if given and len(given) <= REQUEST_ID_BYTES_MAX and given.isascii() and given.isprintable():
-            return given
-        self._requests += 1
-        return f"{self._boot}-{self._requests:x}"
+
+def _given_id(request: Request) -> str | None:
+    """The caller's own id of the request, to be found again in the logs of both; None for one unfit for a log."""
+    given = request.header("x-request-id")
+    fit = given and len(given) <= REQUEST_ID_BYTES_MAX and given.isprintable()
+    return given if fit else None
 
 
-def _log_failure(error: Exception, route: str, request_id: str) -> None:
+def _log_failure(error: Exception, route: Route, request_id: str) -> None:
     if isinstance(error, LikewiseError | Problem):
-        log.warning("request failed", route=route, error=str(error), request_id=request_id)
+        log.warning("request failed", route=route.path, error=str(error), request_id=request_id)
     else:
-        log.error("request failed", route=route, request_id=request_id, exc_info=error)
+        log.error("request failed", route=route.path, request_id=request_id, exc_info=error)

@@ -27,7 +27,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class Call:
-    """One request, found, checked and decoded. `target` is the id in its path; `query` and `body` are `wire` structs."""
+    """One request, found and decoded. `target` is the id in its path; `query` and `body` are `wire` structs."""
 
     __slots__ = ("_caller", "app", "body", "likes", "query", "request", "target")
 

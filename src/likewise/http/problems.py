@@ -34,7 +34,6 @@ class ProblemDetails(msgspec.Struct, omit_defaults=True):
     errors: list[Location] = []
     liked: bool | None = None
     count: int | None = None
-    request_id: str | None = None
 
 
 class Problem(Exception):
@@ -72,28 +71,28 @@ _STATUS: dict[type[LikewiseError], tuple[int, str, str]] = {
 }
 
 
-def reply_to(error: Exception, request_id: str) -> Reply:
+def reply_to(error: Exception) -> Reply:
     """The reply to an error. What is not one of ours is a 500 that says nothing of the inside."""
     match error:
         case Problem():
-            return _reply(error.status, error.slug, error.title, error.detail, request_id, headers=error.headers)
+            return _reply(error.status, error.slug, error.title, error.detail, headers=error.headers)
         case StrictConflict():
             status, title = (409, "Already liked") if error.liked else (404, "Not liked")
             slug = title.lower().replace(" ", "-")
-            return _reply(status, slug, title, str(error), request_id, liked=error.liked, count=error.count)
+            return _reply(status, slug, title, str(error), liked=error.liked, count=error.count)
         case msgspec.ValidationError():
-            return reply_to(InvalidInput(fault_of(error)), request_id)
+            return reply_to(InvalidInput(fault_of(error)))
         case msgspec.DecodeError() | UnicodeDecodeError():
-            return reply_to(Malformed(Fault("", f"the body is not JSON in UTF-8: {error}")), request_id)
+            return reply_to(Malformed(Fault("", f"the body is not JSON in UTF-8: {error}")))
         case LikewiseError():
             kind = next(kind for kind in type(error).__mro__ if kind in _STATUS or kind is LikewiseError)
             status, slug, title = _STATUS.get(kind, (500, "internal", "Internal error"))
             faults = error.errors if isinstance(error, InvalidInput) else ()
             retry = [("retry-after", str(error.retry_after_s))] if isinstance(error, Unavailable) else []
-            return _reply(status, slug, title, str(error), request_id, faults=faults, headers=retry)
+            return _reply(status, slug, title, str(error), faults=faults, headers=retry)
         case _:
-            detail = f"This is a bug or a broken set-up; the log has the details under request id {request_id}."
-            return _reply(500, "internal", "Internal error", detail, request_id)
+            detail = "This is a bug or a broken set-up; the log has the details under the X-Request-Id of this answer."
+            return _reply(500, "internal", "Internal error", detail)
 
 
 def fault_of(error: msgspec.ValidationError) -> Fault:
@@ -108,7 +107,6 @@ def _reply(
     slug: str,
     title: str,
     detail: str,
-    request_id: str,
     *,
     faults: Sequence[Fault] = (),
     headers: Headers | None = None,
@@ -116,6 +114,6 @@ def _reply(
     count: int | None = None,
 ) -> Reply:
     errors = [Location(pointer, detail) for pointer, detail in faults]
-    details = ProblemDetails(f"urn:likewise:problem:{slug}", title, status, detail, errors, liked, count, request_id)
-    base = [("content-type", "application/problem+json"), ("cache-control", "no-store"), ("x-request-id", request_id)]
+    details = ProblemDetails(f"urn:likewise:problem:{slug}", title, status, detail, errors, liked, count)
+    base = [("content-type", "application/problem+json"), ("cache-control", "no-store")]
     return Reply(status, base + (headers or []), msgspec.json.encode(details))

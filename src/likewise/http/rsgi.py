@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from typing import Any
 
-from granian.rsgi import ProtocolClosed
+from granian.rsgi import ProtocolClosed  # pyright: ignore[reportPrivateImportUsage] - its only name
 
 from ..errors import Fault, Malformed
 from .app import App
@@ -13,32 +13,31 @@ from .messages import Reply, unreadable
 class RsgiRequest:
     """An RSGI request. Its path arrives percent-decoded, with U+FFFD for bytes that are not UTF-8."""
 
-    __slots__ = ("_proto", "_scope", "method", "path", "query")
+    __slots__ = ("_headers", "_proto", "_scope", "method", "path", "query")
 
     def __init__(self, scope: Any, proto: Any) -> None:
         self._scope = scope
         self._proto = proto
+        self._headers = scope.headers
         self.method: str = scope.method
         self.path: str = scope.path
         self.query: str = scope.query_string
 
     def header(self, name: str) -> str | None:
         if name == "host":
-            return self._scope.authority or self._scope.headers.get("host")
-        headers = self._scope.headers
-        value = headers.get(name)
-        if value is None and name in headers:
+            return self._scope.authority or self._headers.get("host")
+        value = self._headers.get(name)
+        if value is None and name in self._headers:
             raise unreadable(name)
         return value
 
     def has_body(self) -> bool:
-        headers = self._scope.headers
-        if (length := headers.get("content-length")) is not None:
+        if (length := self._headers.get("content-length")) is not None:
             return length != "0"
-        return headers.get("transfer-encoding") is not None or self._scope.http_version != "1.1"
+        return "transfer-encoding" in self._headers or self._scope.http_version not in ("1", "1.0", "1.1")
 
     async def body(self, bytes_max: int) -> bytes | None:
-        length = self._scope.headers.get("content-length")
+        length = self._headers.get("content-length")
         try:
             if length is not None and length.isdigit():
                 return await self._proto() if int(length) <= bytes_max else None

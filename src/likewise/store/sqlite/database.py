@@ -92,6 +92,7 @@ def _create(connection: apsw.Connection, epoch: int) -> None:
         query(connection, "insert into notes values ('epoch', ?), ('likes', 0)", (epoch,))
         query(connection, f"pragma application_id = {APPLICATION_ID}")
         query(connection, f"pragma user_version = {VERSION}")
+    query(connection, "pragma wal_checkpoint")  # so that the file itself says what it is
 
 
 @contextmanager
