@@ -1,5 +1,6 @@
 """Whose file it is: what is refused, in which words, and that a refused file is left as it was."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -235,3 +236,18 @@ async def test_the_library_opens_it_by_default(folder: Path, monkeypatch: pytest
         await likes.like("u", "i")
         assert len(await everything(likes.store)) == 1
     assert (folder / "likes.db").exists()
+
+
+async def test_a_store_on_a_full_disk_can_be_opened_to_be_read(
+    store: SqliteStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.apply([like("u", "i")])
+    await store.close()
+
+    def no_room(handle: int, data: bytes, offset: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", no_room)  # the note of who owns the file is the only thing that opening writes
+    again = await open_store(url)
+    assert len(await everything(again)) == 1
+    await again.close()
