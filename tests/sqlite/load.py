@@ -16,8 +16,6 @@ from tests.sqlite.history import History
 USERS = 48
 ITEMS = 7
 
-likewise.store.sqlite.WAL_MB = 0.1  # so that kills meet checkpoints as well
-
 
 async def main(url: str, log: str, seed: int) -> None:
     note = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -46,4 +44,5 @@ def read_log(log: str, history: History) -> None:
 
 
 if __name__ == "__main__":
+    likewise.store.sqlite.WAL_MB = 0.1  # so that kills meet checkpoints as well
     asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

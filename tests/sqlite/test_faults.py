@@ -13,7 +13,7 @@ from likewise.store import open_store
 from likewise.store.sqlite import SqliteStore
 from likewise.store.sqlite.database import write_error
 from tests.clocks import SetClock
-from tests.ops import count_of, everything, like, unlike
+from tests.ops import count_of, everything, like
 from tests.sqlite.disks import Disk, plugged_in
 
 
@@ -58,7 +58,7 @@ async def test_on_a_full_disk_writes_fail_reads_go_on_and_nothing_answered_is_lo
     assert len((await store.likers_of("i", 5)).items) == 5
     await store.ready()
     with pytest.raises(StoreFailed) as caught:
-        await store.apply([unlike(answered[0], "i")])
+        await store.apply([like(f"v{n}", f"j{n}") for n in range(500)])
     assert caught.value.retry_after_s > 0
     assert (await store.verify()).drifted == 0
 

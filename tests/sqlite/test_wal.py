@@ -15,6 +15,9 @@ from tests.ops import like
 FRAME_BYTES = PAGE_BYTES + 24
 WAL_MB = 0.5
 
+BOUND = 16 * WAL_MB * 2**20
+"""Room for what the writer adds while a pass waits for its turn on a busy machine; the tests write several times it."""
+
 
 @pytest.fixture
 def small_wal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,8 +32,7 @@ async def test_the_wal_stays_bounded_under_sustained_writes(url: str, file: Path
     for n in range(400):
         await store.apply([like(f"u{n * 97 % 1009}-{k}", f"i{k * n % 499}") for k in range(40)])
         largest = max(largest, wal.stat().st_size)
-    # Room for what the writer adds while a pass is under way: its speed against the disk's is not ours to fix.
-    assert largest < 16 * WAL_MB * 2**20
+    assert largest < BOUND
     assert (await store.verify()).drifted == 0
     await store.close()
     assert not wal.exists()
@@ -56,7 +58,7 @@ async def test_the_wal_stays_bounded_while_reads_and_verify_go_on(url: str, file
 
         async def write() -> None:
             nonlocal largest
-            for n in range(150):
+            for n in range(600):
                 await likes.apply([like(f"u{n}-{k}", f"i{k}") for k in range(40)])
                 largest = max(largest, file.with_name("likes.db-wal").stat().st_size)
 
@@ -65,7 +67,7 @@ async def test_the_wal_stays_bounded_while_reads_and_verify_go_on(url: str, file
             assert (await likes.verify()).drifted == 0
             await likes.likers_page("i0")
         await writing
-        assert largest < 16 * WAL_MB * 2**20
+        assert largest < BOUND
 
 
 async def test_closing_in_the_middle_of_a_checkpoint_ends(url: str, file: Path, clock: SetClock) -> None:

@@ -6,6 +6,7 @@ move that little rest between two commits.
 """
 
 import threading
+import time
 
 import apsw
 import structlog
@@ -19,6 +20,10 @@ PASSES_MAX = 4
 """Passes before giving the rest to the writer however much it is."""
 
 
+GIVE_WAY_TRIES = 20
+GIVE_WAY_S = 0.005
+
+
 class Checkpointer:
     """Keeps the WAL near `frames_max` pages. `committed` is called by the writer after each commit; the connection is
     the checkpointer's own, and it closes it."""
@@ -26,6 +31,7 @@ class Checkpointer:
     def __init__(self, connection: apsw.Connection, frames_max: int) -> None:
         self._connection = connection
         self._frames_max = frames_max
+        self._frames = 0
         self._wanted = threading.Event()
         self._rest = False
         self._closing = False
@@ -34,6 +40,7 @@ class Checkpointer:
 
     def committed(self, writer: apsw.Connection, frames: int) -> None:
         """After a commit that left `frames` pages in the WAL, on the writer's thread."""
+        self._frames = frames
         if self._rest:
             self._rest = False
             try:
@@ -42,6 +49,14 @@ class Checkpointer:
                 log.warning("checkpoint failed", error=str(error))
         elif frames > self._frames_max:
             self._wanted.set()
+
+    def give_way(self) -> None:
+        """Between two long reads, on their thread: let a WAL that has grown too large start over, which it does only at
+        a commit that no read overlaps. Waits a moment at most; on an idle store that commit may never come."""
+        for _ in range(GIVE_WAY_TRIES):
+            if self._frames <= self._frames_max:
+                return
+            time.sleep(GIVE_WAY_S)
 
     def close(self) -> None:
         """Stop the thread, after the pass it is in."""

@@ -113,6 +113,7 @@ class _Verification:
             start = end
 
     def _read(self, statement: str, *bindings: Any) -> list[tuple[Any, ...]]:
+        self._writer.give_way()
         return query(self._connection, self._sql[statement], bindings)
 
     def _write(self, statement: str, *bindings: Any) -> None:

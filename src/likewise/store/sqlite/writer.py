@@ -71,6 +71,10 @@ class Writer:
         """Within `run`: how many rows the last statement changed."""
         return self._connection.changes()
 
+    def give_way(self) -> None:
+        """Called between long reads, from any thread: see `Checkpointer.give_way`."""
+        self._checkpointer.give_way()
+
     def check(self) -> None:
         """Raises what a write would raise before it begins."""
         if self._closed:
