@@ -22,7 +22,8 @@ class Store(ABC):
     async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
         """Make a batch of ops true, in order, and return an outcome for each, in the same order.
 
-        Durable before it returns, all of it or (on StoreFailed) nothing. A bad op is refused alone, by its outcome's
+        Durable before it returns, all of it or (on StoreFailed) nothing; where the disk itself failed, which of the two
+        may show only when the store is opened again, and repeating is safe. A bad op is refused alone, by its outcome's
         `error`. Likes, lists, counts and changes move together: no read sees one without the other.
         """
 

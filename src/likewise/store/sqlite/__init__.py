@@ -13,13 +13,13 @@ from typing import Any
 import apsw
 import msgspec
 
-from ...errors import Closed, Fault, InvalidInput, PositionExpired, StoreFailed
+from ...errors import Closed, Fault, InvalidInput, PositionExpired
 from ...fold import Pair
 from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
 from ...times import DAY, SECOND, Clock, Ticker, wall_clock
 from ..contract import Store, newest_first, page_of
 from .checkpointer import Checkpointer
-from .database import connect, open_database, pragma, query, setup_errors, statements, transaction
+from .database import connect, open_database, pragma, query, read, setup_errors, statements, transaction
 from .owner import Owner
 from .verify import verify
 from .writer import Writer, to_json
@@ -68,7 +68,8 @@ class SqliteStore(Store):
             raise
         frames_max = WAL_MB * 2**20 // pragma(connection, "page_size")
         checkpointer = Checkpointer(for_checkpoints, frames_max)
-        self._writer = Writer(connection, checkpointer, Ticker(clock, last_at or 0), self._epoch, offset or 0)
+        ticker = Ticker(clock, last_at or 0)
+        self._writer = Writer(connection, self._reader, checkpointer, ticker, self._epoch, offset or 0)
         self._closed = False
 
     @classmethod
@@ -198,12 +199,7 @@ class SqliteStore(Store):
         return self._all(statement, *bindings)[0]
 
     def _all(self, statement: str, *bindings: Any) -> list[tuple[Any, ...]]:
-        try:
-            return query(self._reader, self._sql[statement], bindings)
-        except apsw.ConnectionClosedError:
-            raise Closed("the store is closed") from None
-        except apsw.Error as error:
-            raise StoreFailed(f"the database could not be read ({error})", 10) from error
+        return read(self._reader, self._sql[statement], bindings)
 
     def _check_open(self) -> None:
         if self._closed:

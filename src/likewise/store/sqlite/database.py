@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import apsw
 
-from ...errors import NotAStore, SetupError, StoreFailed
+from ...errors import Closed, NotAStore, SetupError, StoreFailed
 
 APPLICATION_ID = 0x4C694B65
 """'LiKe': marks a file as ours."""
@@ -32,6 +32,16 @@ def statements(file: str = "statements.sql") -> dict[str, str]:
 def query(connection: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a statement to its end; its rows."""
     return connection.execute(sql, bindings).fetchall()  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+
+
+def read(connection: apsw.Connection, sql: str, bindings: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """`query` for the readers of likes. Raises Closed or StoreFailed."""
+    try:
+        return query(connection, sql, bindings)
+    except apsw.ConnectionClosedError:
+        raise Closed("the store is closed") from None
+    except apsw.Error as error:
+        raise StoreFailed(f"the database could not be read ({error})", 10) from error
 
 
 def pragma(connection: apsw.Connection, name: str) -> int:
@@ -124,9 +134,14 @@ def setup_errors(path: Path) -> Generator[None]:
 
 
 def write_error(error: apsw.Error) -> StoreFailed:
-    """A failed commit, in words that tell what to do. Nothing of the batch was kept."""
+    """A failed commit, in words that tell what to do.
+
+    The batch was rolled back; only after a failed fsync may it be on disk all the same, for the next to open the file.
+    """
     if isinstance(error, apsw.FullError):
         return StoreFailed("the disk is full; nothing of this was stored. Free some space, then ask again.", 10)
+    if isinstance(error, apsw.IOError):
+        return StoreFailed(f"the disk failed ({error}); whether this was stored shows after a restart.", 60)
     return StoreFailed(f"the database could not be written ({error}); nothing of this was stored.", 10)
 
 

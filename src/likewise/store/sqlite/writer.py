@@ -1,9 +1,15 @@
-"""The one writer: a connection and the thread that alone uses it."""
+"""The one writer: a connection, and the thread in which everything that waits for the disk is done.
+
+A small batch is folded in the event loop's thread, and only the statement that writes it goes to the writer's: two
+threads that both have Python to run take turns at the interpreter's lock, and the disk waits for them
+(docs/decisions/003-one-statement-commits.md).
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import apsw
 import msgspec
@@ -14,11 +20,14 @@ from ...fold import Folded, fold, pairs_of
 from ...model import Op, Outcome
 from ...times import Ticker
 from .checkpointer import Checkpointer
-from .database import query, statements, transaction, write_error
+from .database import query, read, statements, transaction, write_error
 
 log = structlog.get_logger("likewise.sqlite")
 
 R = TypeVar("R")
+
+FOLDED_IN_LOOP_OPS_MAX = 256
+"""A larger batch would hold up the event loop for milliseconds; it is folded in the writer's thread."""
 
 _encoder = msgspec.json.Encoder()
 _decode_rows = msgspec.json.Decoder(list[tuple[int, str | None] | None]).decode
@@ -31,12 +40,22 @@ def to_json(values: Any) -> str:
 
 
 class Writer:
-    """Runs one transaction at a time, each durable before its caller hears of it."""
+    """Runs one transaction at a time, each durable before its caller hears of it.
+
+    `reader` is the event loop's connection. `offset` is the last change's.
+    """
 
     def __init__(
-        self, connection: apsw.Connection, checkpointer: Checkpointer, ticker: Ticker, epoch: int, offset: int
+        self,
+        connection: apsw.Connection,
+        reader: apsw.Connection,
+        checkpointer: Checkpointer,
+        ticker: Ticker,
+        epoch: int,
+        offset: int,
     ) -> None:
         self._connection = connection
+        self._reader = reader
         self._checkpointer = checkpointer
         self._ticker = ticker
         self._epoch = epoch
@@ -46,13 +65,21 @@ class Writer:
         self._broken: str | None = None
         self._closed = False
         self._thread = ThreadPoolExecutor(1, "likewise-writer")
+        self._begun = 0  # counted by the event loop
+        self._ended = 0  # counted by the writer's thread
         connection.set_wal_hook(self._wal_grew)
         self.execute(self._sql["create_batch"])
         self.execute(self._sql["create_apply"])
 
     async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
         """One batch, one transaction."""
-        return await self._on_thread(lambda: self._apply(ops))
+        self.check()
+        if len(ops) <= FOLDED_IN_LOOP_OPS_MAX and self._begun == self._ended:  # so nobody writes while this reads
+            batch = self._fold(ops, self._reader)
+            await self._on_thread(partial(self._write, batch))
+        else:
+            batch = await self._on_thread(lambda: self._write(self._fold(ops, self._connection)))
+        return batch.outcomes
 
     async def run(self, work: Callable[[], R]) -> R:
         """Run `work` on the writer's thread as one transaction. Raises StoreFailed or Closed."""
@@ -99,11 +126,18 @@ class Writer:
 
     async def _on_thread(self, work: Callable[[], R]) -> R:
         self.check()
+        self._begun += 1
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, work)
 
     def _guarded(self, work: Callable[[], R]) -> R:
-        if self._broken:
-            raise StoreFailed(self._broken, 60)
+        try:
+            if self._broken:
+                raise StoreFailed(self._broken, 60)
+            return self._committing(work)
+        finally:
+            self._ended += 1
+
+    def _committing(self, work: Callable[[], R]) -> R:
         try:
             result = work()
         except apsw.Error as error:
@@ -115,12 +149,12 @@ class Writer:
         self._checkpointer.committed(self._connection, self._wal_frames)
         return result
 
-    def _apply(self, ops: Sequence[Op]) -> list[Outcome]:
+    def _fold(self, ops: Sequence[Op], connection: apsw.Connection) -> "_Batch":
         pairs = pairs_of(ops)
         distinct = sorted({pair for pair in pairs if pair})
         items = sorted({item_id for _, item_id in distinct})
         # Read outside the transaction that writes: nobody else writes in between.
-        rows, tallies = self.execute(self._sql["state"], to_json(distinct), to_json(items))[0]
+        rows, tallies = read(connection, self._sql["state"], (to_json(distinct), to_json(items)))[0]
         folded = fold(
             ops,
             pairs,
@@ -130,17 +164,28 @@ class Writer:
             offset=self._offset,
             epoch=self._epoch,
         )
-        if folded.changes:
-            self.execute(self._sql["apply"], *_batch(folded))
-            self._offset = folded.offset
-        return folded.outcomes
+        return _Batch(folded.outcomes, _columns(folded) if folded.changes else None, folded.offset)
+
+    def _write(self, batch: "_Batch") -> "_Batch":
+        if batch.columns:
+            self.execute(self._sql["apply"], *batch.columns)
+            self._offset = batch.offset
+        return batch
 
     def _wal_grew(self, _connection: apsw.Connection, _database: str, frames: int) -> int:
         self._wal_frames = frames
         return apsw.SQLITE_OK
 
 
-def _batch(folded: Folded) -> tuple[str | int, ...]:
+class _Batch(NamedTuple):
+    """A folded batch: its outcomes, the columns of the `batch` view (None: nothing to write), its last offset."""
+
+    outcomes: list[Outcome]
+    columns: tuple[str | int, ...] | None
+    offset: int
+
+
+def _columns(folded: Folded) -> tuple[str | int, ...]:
     """What a batch comes to, as the columns of the `batch` view, each in the order of its table's key."""
     net = sorted(folded.rows.items())
     come = [(*pair, *after) for pair, (_, after) in net if after]
