@@ -170,13 +170,13 @@ class Likes:
     async def counts(self, item_ids: Sequence[str], user: str | None = None) -> list[Count]:
         """The counts of up to 1,000 items, in the order asked; with `user`, also whether that user likes each."""
         _check_at_most("item_ids", item_ids, COUNTS_MAX)
-        held = [self.cache.get(item_id) for item_id in item_ids]
-        missing = [item_id for item_id, count in zip(item_ids, held, strict=True) if count is None]
-        self.measures.cache_hits += len(held) - len(missing)
-        if missing:
-            read = iter(await self._read_counts(missing))
-            held = [count or next(read) for count in held]
-        counts = [count for count in held if count]
+        counts = [count for item_id in item_ids if (count := self.cache.get(item_id))]
+        self.measures.cache_hits += len(counts)
+        if len(counts) < len(item_ids):
+            held = {count.item_id: count for count in counts}
+            missing = [item_id for item_id in item_ids if item_id not in held]
+            held |= zip(missing, await self._read_counts(missing), strict=True)
+            counts = [held[item_id] for item_id in item_ids]
         if user is None:
             return counts
         check_ids("user", [user])

@@ -105,12 +105,13 @@ class App:
         return route, target
 
     def _call(self, route: Route, request: Request, target: str) -> Reply | Awaitable[Reply]:
-        """The shortest way for what needs no waiting, the whole way for the rest."""
+        """The shortest way for a call that says nothing but its path, the whole way for the rest."""
         query = read_query(route.query, request.query)
         call = Call(self, request, target, query, None)
-        if route.body is None and route.who in UNCHECKED and not request.query and not self.draining:
-            return route.call(call)
-        return self._call_checked(route, call)
+        has_body = route.body is not None and (route.body_required or request.has_body())
+        if has_body or request.query or route.who not in UNCHECKED or self.draining:
+            return self._call_checked(route, call)
+        return route.call(call)
 
     async def _call_checked(self, route: Route, call: Call) -> Reply:
         if self.draining:
