@@ -37,21 +37,22 @@ class Ticker:
         return first
 
 
-class _Seconds:
-    """Remembers how the last second was written: most answers of a busy service fall into the same one."""
+class _LastSecond:
+    """How the last second was written: most answers of a busy service fall into the same one.
 
-    second = -1
-    text = ""
+    One attribute, so that threads cannot see half of a change.
+    """
+
+    written = (-1, "")
 
 
 def to_rfc3339(time_us: int) -> str:
     """Microseconds since the epoch as RFC 3339 in UTC, always with six decimals, so that texts sort like times."""
     second, micros = divmod(time_us, SECOND)
-    if second != _Seconds.second:
+    last, text = _LastSecond.written
+    if second != last:
         text = (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
-        _Seconds.second, _Seconds.text = second, text
-    else:
-        text = _Seconds.text
+        _LastSecond.written = (second, text)
     return f"{text}.{micros:06d}Z"
 
 
@@ -70,7 +71,7 @@ def parse_time(text: str) -> int:
     if whole.isascii() and whole.isdigit() and (not dot or (decimals.isascii() and decimals.isdigit())):
         return int(whole) * SECOND + int(decimals[:6].ljust(6, "0") or 0)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper())
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:

@@ -13,7 +13,6 @@ from ..model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Pos
 from ..times import DAY, Clock, Ticker, wall_clock
 from .contract import Store, newest_first
 
-EPOCH = 1
 SHARD = 0
 EXPIRE_CHANGES_MAX = 5_000
 
@@ -26,6 +25,7 @@ class MemoryStore(Store):
         self._tallies: dict[str, Tally] = {}
         self._changes: list[Change] = []
         self._notes: dict[str, bytes] = {}
+        self._epoch = clock()
         self._offset = 0
         self._clock = clock
         self._ticker = Ticker(clock)
@@ -37,7 +37,7 @@ class MemoryStore(Store):
         pairs = pairs_of(ops)
         rows = {pair: self._rows.get(pair) for pair in pairs if pair}
         folded = fold(
-            ops, pairs, rows, self._tallies, now=self._ticker.take(len(ops)), offset=self._offset, epoch=EPOCH
+            ops, pairs, rows, self._tallies, now=self._ticker.take(len(ops)), offset=self._offset, epoch=self._epoch
         )
         for pair, (_, after) in folded.rows.items():
             if after is None:
@@ -46,7 +46,7 @@ class MemoryStore(Store):
                 self._rows[pair] = after
         self._tallies.update(folded.tallies)
         self._changes += [
-            Change(Position(EPOCH, ((SHARD, offset),)), user_id, item_id, item_type, liked, at, liked_at)
+            Change(Position(self._epoch, ((SHARD, offset),)), user_id, item_id, item_type, liked, at, liked_at)
             for offset, at, user_id, item_id, item_type, liked, liked_at in map(astuple, folded.changes)
         ]
         self._offset = folded.offset
@@ -103,12 +103,12 @@ class MemoryStore(Store):
             if start < first - 1:
                 raise PositionExpired(f"changes before {first} are no longer kept")
         items = self._changes[start - first + 1 :][:limit]
-        position = items[-1].position if items else Position(EPOCH, ((SHARD, start),))
+        position = items[-1].position if items else Position(self._epoch, ((SHARD, start),))
         return Changes(items, position, position.offset(SHARD) < self._offset)
 
     async def reach(self, position: Position) -> None:
         self._check_open()
-        if position.epoch != EPOCH or any(shard != SHARD for shard, _ in position.offsets):
+        if position.epoch != self._epoch or any(shard != SHARD for shard, _ in position.offsets):
             raise InvalidInput(Fault("position", "this position is of another store"))
         if position.offset(SHARD) > self._offset:
             raise InvalidInput(Fault("position", "this store has not given that position yet; is it another store's?"))
@@ -121,7 +121,7 @@ class MemoryStore(Store):
     async def stats(self) -> Stats:
         self._check_open()
         oldest = self._changes[0].position.offset(SHARD) if self._changes else None
-        return Stats(len(self._rows), Position(EPOCH, ((SHARD, self._offset),)), oldest, 0)
+        return Stats(len(self._rows), Position(self._epoch, ((SHARD, self._offset),)), oldest, 0)
 
     async def ready(self) -> None:
         self._check_open()

@@ -16,7 +16,7 @@ import msgspec
 from ...errors import Closed, Fault, InvalidInput, PositionExpired
 from ...fold import Pair
 from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
-from ...times import DAY, SECOND, Clock, Ticker, wall_clock
+from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import Store, newest_first, page_of
 from .checkpointer import Checkpointer
 from .database import connect, open_database, pragma, query, read, setup_errors, statements, transaction
@@ -57,7 +57,7 @@ class SqliteStore(Store):
         self._owner = Owner(path)
         try:
             with setup_errors(path):
-                connection = open_database(path, settings.cache_mb * 3 / 4, clock() // SECOND, settings.vfs)
+                connection = open_database(path, settings.cache_mb * 3 / 4, clock(), settings.vfs)
                 self._reader = self._connect()
                 for_checkpoints = self._connect()
             query(self._reader, "pragma query_only = 1")
