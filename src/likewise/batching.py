@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Generic, TypeVar
 
-from .errors import Closed, Overloaded
+from .errors import Closed, Overloaded, Unavailable
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -41,6 +41,7 @@ class Batcher(Generic[K, V]):
         self._waiting = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: asyncio.Task[None] | None = None
+        self._under_way: asyncio.Future[None] | None = None
         self._closed = False
 
     @property
@@ -70,12 +71,21 @@ class Batcher(Generic[K, V]):
         """Take nothing more, and finish everything that was accepted."""
         self._closed = True
         if self._runner is not None:
-            await asyncio.shield(self._runner)  # who gives up closing must not take the accepted along
+            await asyncio.wait([self._runner])  # not by itself: who gives up closing must not take it along
+
+    async def settled(self) -> None:
+        """Returns once the batch that is under way now, if any, is done."""
+        if self._under_way is not None:
+            await asyncio.shield(self._under_way)
 
     async def _run_all(self) -> None:
-        while self._calls:
-            await self._run_batch(self._take())
-        self._runner = None
+        try:
+            while self._calls:
+                await self._run_batch(self._take())
+        finally:
+            self._runner = None
+            while self._calls:  # only if this was cancelled: nobody may wait for what will not come
+                _fail(self._take(), Unavailable("interrupted before it began; ask again"))
 
     def _take(self) -> list[tuple[Sequence[K], "asyncio.Future[Sequence[V]]"]]:
         calls = [self._calls.popleft()]
@@ -88,19 +98,30 @@ class Batcher(Generic[K, V]):
 
     async def _run_batch(self, calls: list[tuple[Sequence[K], "asyncio.Future[Sequence[V]]"]]) -> None:
         batch = [entry for entries, _ in calls for entry in entries]
+        self._under_way = asyncio.get_running_loop().create_future()
         began = perf_counter()
         try:
             results = await self._run(batch)
             if self._done:
                 self._done(batch, results, perf_counter() - began)
         except Exception as error:
-            for _, future in calls:
-                if not future.done():
-                    future.set_exception(error)
+            _fail(calls, error)
             return
+        except BaseException:
+            _fail(calls, Unavailable("interrupted; whether it was done is not known, and asking again is safe"))
+            raise
+        finally:
+            self._under_way.set_result(None)
+            self._under_way = None
         start = 0
         for entries, future in calls:
             end = start + len(entries)
             if not future.done():  # done already: who waited for it has gone
                 future.set_result(results[start:end])
             start = end
+
+
+def _fail(calls: "list[tuple[Sequence[K], asyncio.Future[Sequence[V]]]]", error: Exception) -> None:
+    for _, future in calls:
+        if not future.done():
+            future.set_exception(error)

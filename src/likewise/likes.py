@@ -44,6 +44,7 @@ COUNTS_MAX = 1_000
 AMONG_MAX = 100
 CHANGES_MAX = 1_000
 HOT_LIST_MAX = 1_000
+WAITING_READS_MAX = 100_000
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -78,8 +79,8 @@ class Likes:
             store.apply, self._committed, batch_max=limits.commit_ops_max, waiting_max=limits.queue_ops_max
         )
         self._commit_ops_max = limits.commit_ops_max
-        self._counts = Batcher(store.counts)
-        self._liked = Batcher(store.liked)
+        self._counts: Batcher[str, Count] = Batcher(store.counts, self._counted, waiting_max=WAITING_READS_MAX)
+        self._liked = Batcher(store.liked, waiting_max=WAITING_READS_MAX)
         self._upkeep: Upkeep | None = None
 
     @classmethod
@@ -240,8 +241,9 @@ class Likes:
         return await self.store.changes(after, limit)
 
     async def reach(self, position: Position) -> None:
-        """Returns once every read begun from now on sees `position`."""
+        """Returns once every read begun from now on sees `position`, counts in memory included."""
         await self.store.reach(position)
+        await self.writes.settled()  # the store shows a commit a moment before it is written through to the cache
 
     def trending(self, limit: int = PAGE_LIMIT) -> list[Hot]:
         """The items liked most right now, hottest first."""
@@ -318,9 +320,11 @@ class Likes:
     async def _read_counts(self, item_ids: Sequence[str]) -> Sequence[Count]:
         check_ids("item_id", item_ids)
         self.measures.cache_misses += len(item_ids)
-        counts = await self._counts.submit(item_ids)
+        return await self._counts.submit(item_ids)
+
+    def _counted(self, _item_ids: Sequence[str], counts: Sequence[Count], _seconds: float) -> None:
+        # Here and not where the counts are awaited: in between, a newer count could be cached and dropped again.
         self.cache.put_all(counts)
-        return counts
 
     async def _forget(self, ops: AsyncIterator[Op]) -> int:
         forgotten = 0
@@ -356,7 +360,11 @@ class Opening:
     async def _open(self) -> Likes:
         store = await open_store(self._url, clock=self._clock)
         likes = self._kind(store, clock=self._clock, limits=self._limits)
-        await likes.start()
+        try:
+            await likes.start()
+        except BaseException:
+            await likes.close()
+            raise
         return likes
 
 

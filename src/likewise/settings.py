@@ -6,6 +6,7 @@ the value, for secrets.
 
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,13 @@ import msgspec
 
 from .errors import SetupError
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, is this machine and nobody else."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,7 +56,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     cache_items_max: int = 200_000
     """How many counts are held in memory."""
 
-    body_bytes_max: int = 4 * 2**20
+    body_bytes_max: int = 8 * 2**20
     """How long a request's body may be."""
 
     log_format: Literal["text", "json"] = "text"
@@ -60,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @property
     def listens_beyond_loopback(self) -> bool:
-        return self.host not in LOOPBACK and not self.host.startswith("127.")
+        return not is_loopback(self.host)
 
     def check(self) -> "Settings":
         """Raises SetupError for settings that do not go together."""
@@ -72,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         for name in ("commit_ops_max", "queue_ops_max", "cache_items_max", "body_bytes_max"):
             if getattr(self, name) < 1:
                 raise SetupError(f"{name} must be at least 1")
+        if self.queue_ops_max < self.commit_ops_max:
+            raise SetupError(f"queue_ops_max must be at least commit_ops_max ({self.commit_ops_max})")
         if not 0 <= self.port <= 65_535:
             raise SetupError("port must be from 0 to 65535")
         return self

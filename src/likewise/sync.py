@@ -5,13 +5,14 @@ time share commits just as coroutines do.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from . import likes as asynchronous
-from .errors import Closed
+from .errors import Closed, SetupError
 from .likes import Limits
 from .times import Clock, wall_clock
 from .trending import Hot
@@ -48,11 +49,16 @@ def _iterating(
 
 
 class Likes:
-    """`likewise.Likes`, blocking. Use it in `with`, or call `close` yourself."""
+    """`likewise.Likes`, blocking. Use it in `with`, or call `close` yourself.
+
+    It does not survive a fork: open it in the process that uses it. An SQLite file belongs to one process; others talk
+    to that one over HTTP.
+    """
 
     def __init__(self, url: str, clock: Clock, limits: Limits | None) -> None:
         self._loop = asyncio.new_event_loop()
         self._closed = False
+        self._pid = os.getpid()
         self._lock = threading.Lock()  # between asking whether it is closed and handing a call to the loop
         self._thread = threading.Thread(target=self._loop.run_forever, name="likewise", daemon=True)
         self._thread.start()
@@ -112,6 +118,9 @@ class Likes:
         self.close()
 
     def _run(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        if os.getpid() != self._pid:
+            coroutine.close()
+            raise SetupError("opened before a fork, whose threads stayed behind: open it in the process that uses it")
         with self._lock:
             if self._closed:
                 coroutine.close()

@@ -43,7 +43,7 @@ class _LastSecond:
     One attribute, so that threads cannot see half of a change.
     """
 
-    written = (-1, "")
+    written: tuple[int, str] = (-1, "")
 
 
 def to_rfc3339(time_us: int) -> str:

@@ -26,7 +26,9 @@ def test_a_user_is_just_that_user(client: Client, new: Names) -> None:
         ("DELETE", f"/v1/items/{item}/like?user_id={other}", None),
         ("GET", f"/v1/items/{item}/like?user_id={other}", None),
         ("GET", f"/v1/items/{item}/count?me=1&user_id={other}", None),
+        ("GET", f"/v1/items/{item}/count?user_id={other}", None),
         ("POST", "/v1/counts", {"item_ids": [item], "with_liked": True, "user_id": other}),
+        ("POST", "/v1/counts", {"item_ids": [item], "user_id": other}),
         ("GET", f"/v1/users/{other}/likes", None),
         ("GET", f"/v1/users/{other}/data", None),
         ("DELETE", f"/v1/users/{other}/data", None),
@@ -67,6 +69,16 @@ def test_a_web_page_in_this_machines_browser_is_nobody(client: Client, new: Name
     assert client.request("GET", "/v1/trending", headers=headers).status_code == 200
 
 
+def test_query_and_body_cannot_name_two_users(client: Client, new: Names) -> None:
+    user = new.user
+    path = f"/v1/items/{new.item}/like?user_id={user}"
+    problem(client.request("PUT", path, headers=as_user(user), json={"user_id": new.user}), 422)
+
+
+def test_an_empty_user_is_refused_and_gives_nobody_the_service_scope(client: Client) -> None:
+    problem(client.request("GET", "/v1/stats", headers={"X-User-Id": ""}), 400)
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store = f"sqlite:{tmp_path_factory.mktemp('gateway') / 'likes.db'}"
@@ -88,6 +100,13 @@ def test_behind_a_gateway_nobody_has_the_service_scope_by_saying_nothing(gateway
     for method, path in (("POST", "/v1/ops"), ("GET", "/v1/changes"), ("GET", "/v1/stats"), ("GET", "/metrics")):
         assert gateway.request(method, path).status_code == 403
     problem(gateway.put("/v1/items/x/like?user_id=alice"), 401)
+
+
+def test_behind_a_gateway_a_second_header_is_refused(gateway: httpx.Client) -> None:
+    """One that adds its word to the caller's own, instead of replacing it, would let the caller choose."""
+    both = [("X-Auth-User", "victim"), ("X-Auth-User", "mallory")]
+    problem(gateway.put("/v1/items/x/like", headers=both), 400)
+    problem(gateway.put("/v1/items/x/like", headers={"X-Auth-User": ""}), 400)
 
 
 def test_who_may_see_what_is_a_setting(gateway: httpx.Client) -> None:

@@ -1,5 +1,6 @@
 """Bad input gets a clear error that says what to do, and nothing is lost; odd ids survive."""
 
+import asyncio
 import json
 import socket
 from urllib.parse import quote, urlsplit
@@ -7,6 +8,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
+from likewise.errors import Malformed
+from likewise.http import wire
+from likewise.http.asgi import AsgiRequest
+from likewise.http.inputs import read_query
 from tests.http.conftest import Client, Names
 from tests.http.serving import Serving
 from tests.http.test_calls import as_user, put, segment
@@ -64,6 +69,8 @@ def test_an_id_with_control_characters_or_too_long_is_refused(client: Client, ne
     for method, call in (("PUT", "like"), ("GET", "count"), ("GET", "like"), ("GET", "likers")):
         answer = client.request(method, f"/v1/items/{item}/{call}", headers=as_user(new.user))
         assert problem(answer, 422)["errors"], call
+    for call in ("likes", "data"):
+        assert problem(client.request("GET", f"/v1/users/{item}/{call}"), 422)["errors"], call
 
 
 def test_an_empty_id_is_refused(client: Client, new: Names) -> None:
@@ -73,6 +80,21 @@ def test_an_empty_id_is_refused(client: Client, new: Names) -> None:
 @pytest.mark.parametrize("item", ["%FF", "a%C3", "%ED%A0%80", "%EF%BF%BD"])
 def test_an_id_that_is_not_utf8_is_refused_before_two_of_them_can_meet(client: Client, new: Names, item: str) -> None:
     problem(client.request("PUT", f"/v1/items/{item}/like", headers=as_user(new.user)), 400)
+
+
+def test_utf8_in_a_query_may_come_unencoded(serving: Serving) -> None:
+    """As curl sends it."""
+    address = urlsplit(serving.url)
+    with socket.create_connection((address.hostname or "", address.port or 0)) as connection:
+        connection.sendall("GET /v1/counts?item_id=é HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert '"item_id":"é"'.encode() in answer
+    scope = {"type": "http", "method": "GET", "path": "/v1/counts", "headers": []}
+    for sent, read in (("item_id=é".encode(), ["é"]), (b"item_id=%C3%A9&item_id=e+e", ["é", "e e"])):
+        query = AsgiRequest(scope | {"query_string": sent}, receive=asyncio.Queue().get).query
+        assert read_query(wire.CountsQuery, query).item_id == read  # type: ignore[attr-defined]
+    with pytest.raises(Malformed):
+        read_query(wire.CountsQuery, AsgiRequest(scope | {"query_string": b"item_id=\xff"}, asyncio.Queue().get).query)
 
 
 def test_bad_utf8_in_a_query_is_refused(client: Client) -> None:
@@ -145,7 +167,7 @@ def test_a_body_that_is_not_json_by_its_own_word_is_refused(client: Client, new:
 
 
 def test_an_oversize_body_is_refused_announced_or_not(client: Client) -> None:
-    big = json.dumps({"ops": [{"user_id": "u" * 200, "item_id": "x" * 200, "liked": True}] * 12_000}).encode()
+    big = json.dumps({"ops": [{"user_id": "u" * 200, "item_id": "x" * 200, "liked": True}] * 24_000}).encode()
     headers = {"Content-Type": "application/json"}
     problem(client.request("POST", "/v1/ops", content=big, headers=headers), 413)
     pieces = (big[k : k + 65_536] for k in range(0, len(big), 65_536))

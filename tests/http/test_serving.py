@@ -22,6 +22,14 @@ def test_it_says_where_it_listens_what_it_keeps_and_what_to_try(tmp_path: Path) 
     assert f"{server.url}/docs" in lines[1]
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])
+def test_it_listens_on_any_name_or_address_of_loopback(tmp_path: Path, host: str) -> None:
+    server = Serving(f"sqlite:{tmp_path / 'likes.db'}", "--host", host)
+    answer = httpx.get(f"{server.url}/livez")
+    assert server.stop() == 0
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_what_was_accepted_then_stops(tmp_path: Path, number: signal.Signals) -> None:
     """Clients like as fast as they can while the server is told to stop: what was answered is in the file, and no
@@ -95,6 +103,8 @@ def test_a_port_in_use_is_a_clear_error(tmp_path: Path) -> None:
         (["--port", "99999"], "port must be"),
         (["--host", "no.such.host.invalid"], "refusing to listen"),
         (["--queue-ops-max", "0"], "queue_ops_max must be at least 1"),
+        (["--queue-ops-max", "10"], "queue_ops_max must be at least commit_ops_max"),
+        (["--host", "127.example.com"], "refusing to listen"),
         (["--log-format", "xml"], "log_format"),
         (["--config", "{folder}/missing.toml"], "cannot read settings"),
     ],

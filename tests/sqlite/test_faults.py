@@ -1,6 +1,7 @@
 """A disk that is full, or that cannot sync: what was answered is kept, reads go on, and nothing is answered falsely."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from likewise import Likes
 from likewise.errors import SetupError, StoreFailed
+from likewise.model import Op
 from likewise.store import open_store
 from likewise.store.sqlite import SqliteStore
 from likewise.store.sqlite.database import write_error
@@ -184,3 +186,18 @@ async def test_a_database_that_cannot_be_read_says_so_in_our_words(store: Sqlite
 def test_every_error_of_the_driver_is_translated() -> None:
     for error in (apsw.FullError("x"), apsw.IOError("x"), apsw.BusyError("x"), apsw.CorruptError("x"), apsw.Error("x")):
         assert isinstance(write_error(error), StoreFailed)
+
+
+async def test_writes_given_up_while_they_queue_leave_nothing_pending(folder: Path) -> None:
+    """Else small batches would never be folded in the event loop's thread again."""
+    store = await SqliteStore.open(folder / "likes.db")
+    held = threading.Event()
+    holding = asyncio.ensure_future(store._writer.run(held.wait))  # pyright: ignore[reportPrivateUsage]
+    given_up = asyncio.ensure_future(store.remember("k", b"v"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    held.set()
+    await asyncio.gather(holding, given_up, return_exceptions=True)
+    await store.apply([Op("u", "i", True)])
+    assert not store._writer._pending  # pyright: ignore[reportPrivateUsage]
+    await store.close()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from likewise.batching import Batcher
-from likewise.errors import Closed, Overloaded, StoreFailed
+from likewise.errors import Closed, Overloaded, StoreFailed, Unavailable
 
 
 class Gate:
@@ -224,3 +224,49 @@ async def test_done_is_told_of_each_batch_before_its_callers_are() -> None:
 
     await asyncio.gather(ask(1), ask(2))
     assert order == [([1, 2], [1, 2]), 1, 2]
+
+
+async def test_a_cancelled_runner_lets_everyone_go_and_the_next_call_begins_anew() -> None:
+    """As `asyncio.run` cancels every task when its main one ends, while another still tidies up."""
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def double(numbers: Sequence[int]) -> list[int]:
+        begun.set()
+        await let_go.wait()
+        return [2 * n for n in numbers]
+
+    batcher: Batcher[int, int] = Batcher(double)
+    under_way = batcher.submit([1])
+    await begun.wait()
+    waiting = batcher.submit([2])
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    for future in (under_way, waiting):
+        with pytest.raises(Unavailable):
+            await future
+    assert batcher.waiting == 0
+    let_go.set()
+    assert list(await batcher.submit([3])) == [6]
+    await batcher.close()
+
+
+async def test_settled_waits_for_the_batch_under_way_and_for_no_other() -> None:
+    let_go = asyncio.Event()
+    done: list[int] = []
+
+    async def slowly(numbers: Sequence[int]) -> list[int]:
+        await let_go.wait()
+        done.extend(numbers)
+        return list(numbers)
+
+    batcher: Batcher[int, int] = Batcher(slowly)
+    await batcher.settled()
+    batcher.submit([1])
+    await asyncio.sleep(0)
+    settled = asyncio.ensure_future(batcher.settled())
+    await asyncio.sleep(0)
+    assert not settled.done()
+    let_go.set()
+    await settled
+    assert done == [1]
+    await batcher.close()

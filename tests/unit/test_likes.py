@@ -185,3 +185,33 @@ async def test_an_application_may_await_open_or_use_async_with(clock: SetClock) 
     await likes.close()
     async with Likes.open("memory:", clock=clock) as fresh:
         assert (await fresh.count("i")).count == 0
+
+
+async def test_a_count_in_memory_is_no_older_than_the_position_reached(folder: Path, clock: SetClock) -> None:
+    """The store shows a commit before it is written through to the cache: a reader of changes could be that fast."""
+    async with Likes.open(f"sqlite:{folder}/likes.db", clock=clock) as likes:
+        for n in range(50):
+            assert (await likes.count("i")).count == n
+            writing = asyncio.ensure_future(likes.like(f"u{n}", "i"))
+            while not (await likes.changes(limit=1_000)).items[n:]:  # noqa: ASYNC110 - only the store can tell
+                await asyncio.sleep(0)
+            await likes.reach((await likes.changes(limit=1_000)).position)
+            assert (await likes.count("i")).count == n + 1
+            await writing
+
+
+async def test_an_old_count_never_outlives_a_newer_one_that_was_dropped(clock: SetClock) -> None:
+    async with Likes.open("memory:", clock=clock, limits=Limits(cache_items_max=2)) as likes:
+        for n in range(50):
+            reading = asyncio.ensure_future(likes.count("i"))
+            await asyncio.sleep(0)
+            await likes.like(f"u{n}", "i")
+            await asyncio.gather(*(likes.like("u", f"other{n}-{k}") for k in range(4)))
+            await reading
+            assert (await likes.count("i")).count == n + 1
+
+
+async def test_many_reads_at_once_are_no_overload(clock: SetClock) -> None:
+    async with Likes.open("memory:", clock=clock) as likes:
+        pages = await asyncio.gather(*(likes.counts([f"{n}-{k}" for k in range(1_000)]) for n in range(40)))
+        assert sum(len(page) for page in pages) == 40_000

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -165,3 +166,17 @@ def test_closing_waits_for_a_call_that_takes_its_time(likes: sync.Likes) -> None
     likes.close()
     thread.join(30)
     assert answers == ["answered"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_after_a_fork_it_says_so_instead_of_hanging(tmp_path: Path) -> None:
+    with sync.Likes.open(f"sqlite:{tmp_path / 'likes.db'}") as likes:
+        child = os.fork()
+        if child == 0:
+            try:
+                likes.count("x")
+            except SetupError:
+                os._exit(7)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert likes.like("u", "x").count == 1

@@ -1,7 +1,7 @@
 """From a request to its reply: find the route, the caller and the input, make the call, count it."""
 
 import os
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from time import monotonic, perf_counter
 
 import structlog
@@ -14,7 +14,7 @@ from ..settings import Settings
 from . import calls
 from .calls import Call
 from .docs import render_docs
-from .identity import Identity, Who, check, identity_of
+from .identity import Identity, Who, acting_user, check, identity_of
 from .inputs import read_body, read_query
 from .messages import Reply, Request
 from .openapi import render_openapi
@@ -88,7 +88,17 @@ class App:
             took = round(seconds * 1000, 2)
             called = {"method": route.method, "route": route.path, "status": reply.status}
             log.info("request", **called, ms=took, request_id=request_id)
-        return Reply(reply.status, [*reply.headers, ("x-request-id", request_id)], reply.body, reply.stream)
+        stream = reply.stream and self._counted(reply.stream)
+        return Reply(reply.status, [*reply.headers, ("x-request-id", request_id)], reply.body, stream)
+
+    async def _counted(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A stream is under way until its end; the server waits for it before it stops."""
+        self.measures.in_flight += 1
+        try:
+            async for piece in stream:
+                yield piece
+        finally:
+            self.measures.in_flight -= 1
 
     def _find(self, request: Request) -> tuple[Route, str]:
         path = request.path
@@ -114,11 +124,13 @@ class App:
         return route.call(call)
 
     async def _call_checked(self, route: Route, call: Call) -> Reply:
-        if self.draining:
+        if self.draining and route.call is not calls.livez:
             raise Closed("shutting down; ask again in a moment", 2)
         if route.who not in UNCHECKED:
             check(route.who, call.caller, self.settings, call.owner if "{user_id}" in route.path else None)
         call.body = await read_body(route, call.request, self.settings)
+        if (named := call.named) is not None:
+            acting_user(call.caller, named)  # to name another is refused, also where it would change nothing
         for asked in (call.query, call.body):
             if (at_least := getattr(asked, "at_least", None)) is not None:
                 await self.likes.reach(Position.parse(at_least))

@@ -23,18 +23,23 @@ class AsgiRequest:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self._receive = receive
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.method: str = scope["method"]
         root: str = scope.get("root_path", "")
         path: str = scope["path"]
         self.path = path[len(root) :] if root and path.startswith(root) else path
-        self.query: str = scope.get("query_string", b"").decode("latin-1")
+        self.query: str = scope.get("query_string", b"").decode(errors="surrogateescape")
 
     def header(self, name: str) -> str | None:
-        value = self._headers.get(name.encode())
-        if value is not None and not value.isascii():
+        values = self.headers(name)
+        return values[0] if values else None
+
+    def headers(self, name: str) -> list[str]:
+        key = name.encode()
+        values = [value for other, value in self._headers if other == key]
+        if not all(value.isascii() for value in values):
             raise unreadable(name)
-        return None if value is None else value.decode()
+        return [value.decode() for value in values]
 
     def has_body(self) -> bool:
         length = self.header("content-length")
@@ -82,7 +87,7 @@ class AsgiApp:
         if reply.stream is None and reply.status != 304:
             headers.append((b"content-length", str(len(reply.body)).encode()))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        if reply.stream is not None:
+        if reply.stream is not None and scope["method"] != "HEAD":
             async for piece in reply.stream:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})

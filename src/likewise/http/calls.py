@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import Fault, InvalidInput
+from ..errors import Fault, InvalidInput, LikewiseError
 from ..likes import Likes
 from ..model import Count, Op, Page, Position
 from ..settings import Settings
@@ -54,8 +54,15 @@ class Call:
     @property
     def user(self) -> str:
         """On whose behalf the call acts. Raises Problem if that is nobody, or not the caller's to say."""
-        named = getattr(self.query, "user_id", None) or getattr(self.body, "user_id", None)
-        return acting_user(self.caller, named)
+        return acting_user(self.caller, self.named)
+
+    @property
+    def named(self) -> str | None:
+        """The user whom query or body name. Raises InvalidInput if they name two."""
+        named = {user for part in (self.query, self.body) if (user := getattr(part, "user_id", None)) is not None}
+        if len(named) > 1:
+            raise InvalidInput(Fault("/user_id", "query and body disagree"))
+        return named.pop() if named else None
 
     @property
     def owner(self) -> str:
@@ -219,12 +226,24 @@ async def changes(call: Call) -> Reply:
 
 async def user_data(call: Call) -> Reply:
     headers = [("content-type", "application/x-ndjson"), PRIVATE[1]]
-    return Reply(200, headers, stream=_lines(call.likes, call.owner))
+    lines = _lines(call.likes, call.owner)
+    first = await anext(lines, b"")  # what is wrong from the start is a problem, not the end of a 200
+    return Reply(200, headers, stream=_after(first, lines))
 
 
 async def _lines(likes: Likes, user_id: str) -> AsyncIterator[bytes]:
     async for like in likes.likes_of(user_id):
         yield encode(wire.UserLikeAnswer.of(like)) + b"\n"
+
+
+async def _after(first: bytes, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A stream that cannot go on says so in its last line: its status is long gone."""
+    yield first
+    try:
+        async for line in lines:
+            yield line
+    except LikewiseError as error:
+        yield encode({"error": f"incomplete: {error}"}) + b"\n"
 
 
 async def forget_user(call: Call) -> Reply:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from ..settings import LOOPBACK, Settings
+from ..errors import Fault, Malformed
+from ..settings import Settings, is_loopback
 from .messages import Request
 from .problems import forbidden, unauthorized
 
@@ -49,8 +50,10 @@ class _Gateway:
         self._header = header.lower()
 
     def __call__(self, request: Request) -> Caller:
-        user_id = request.header(self._header)
-        return Caller(user_id) if user_id else ANONYMOUS
+        given = request.headers(self._header)
+        if len(given) > 1:  # a gateway that adds its word to the caller's own instead of replacing it
+            raise Malformed(Fault(self._header, "was given twice; the gateway must replace what callers send"))
+        return Caller(_named(self._header, given[0])) if given else ANONYMOUS
 
 
 class _Loopback:
@@ -70,21 +73,28 @@ class _Loopback:
         if host not in self._hosts and not self._accept(host):
             return ANONYMOUS
         user_id = request.header(self._header)
-        if user_id:
-            return Caller(user_id)
+        if user_id is not None:
+            return Caller(_named(self._header, user_id))
         origin = request.header("origin")
-        return SERVICE if origin is None or is_loopback(origin.partition("://")[2]) else ANONYMOUS
+        return SERVICE if origin is None or names_loopback(origin.partition("://")[2]) else ANONYMOUS
 
     def _accept(self, host: str) -> bool:
-        if is_loopback(host) and len(self._hosts) < 100:
+        accepted = names_loopback(host)
+        if accepted and len(self._hosts) < 100:
             self._hosts.add(host)
-        return is_loopback(host)
+        return accepted
 
 
-def is_loopback(host: str) -> bool:
+def _named(header: str, user_id: str) -> str:
+    """Nobody is named by an empty header: to take it for missing could give the service scope."""
+    if not user_id:
+        raise Malformed(Fault(header, "must not be empty"))
+    return user_id
+
+
+def names_loopback(host: str) -> bool:
     """Whether a Host header (with or without a port) names this machine."""
-    name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
-    return name in LOOPBACK or (name.startswith("127.") and name.replace(".", "").isdigit())
+    return is_loopback(host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0])
 
 
 def check(who: Who, caller: Caller, settings: Settings, owner: str | None) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from ..errors import Fault, InvalidInput
+from ..errors import Fault, InvalidInput, Malformed
 from ..settings import Settings
 from .messages import Request
 from .problems import Problem, fault_of
@@ -17,7 +17,7 @@ COMMA_LISTS = frozenset({"among"})
 
 
 def read_query(kind: type[msgspec.Struct], query: str) -> msgspec.Struct:
-    """Raises InvalidInput, or UnicodeDecodeError for bytes that are not UTF-8."""
+    """Raises InvalidInput, or Malformed for bytes that are not UTF-8."""
     if not query:
         return _empty(kind)
     return _convert(kind, _parse(kind, query))
@@ -90,4 +90,7 @@ def _parse(kind: type[msgspec.Struct], query: str) -> dict[str, Any]:
 
 
 def _decoded(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode()
+    try:
+        return unquote_to_bytes(text.replace("+", " ").encode(errors="surrogateescape")).decode()
+    except UnicodeDecodeError:
+        raise Malformed(Fault("query", "is not percent-encoded UTF-8")) from None

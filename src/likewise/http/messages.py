@@ -20,6 +20,10 @@ class Request(Protocol):
         could turn a user into nobody, or worse."""
         ...
 
+    def headers(self, name: str) -> list[str]:
+        """Every header of that lower-case name. Raises Malformed as `header` does."""
+        ...
+
     def has_body(self) -> bool:
         """Whether a body follows, as far as the headers tell."""
         ...

@@ -31,6 +31,10 @@ class RsgiRequest:
             raise unreadable(name)
         return value
 
+    def headers(self, name: str) -> list[str]:
+        self.header(name)
+        return [value for key, value in self._headers.items() if key == name]
+
     def has_body(self) -> bool:
         if (length := self._headers.get("content-length")) is not None:
             return length != "0"

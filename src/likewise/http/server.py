@@ -33,16 +33,16 @@ async def serve(settings: Settings, started: Callable[[str], None] = lambda _: N
     """Open the store, listen, call `started` with the URL, and serve until SIGINT or SIGTERM; then finish what was
     accepted, and stop. Raises SetupError."""
     configure(settings.log_format)
-    port = _free_port(settings)
+    address, port = _free_address(settings)
     _tune_garbage_collection()
     limits = Limits(settings.commit_ops_max, settings.queue_ops_max, settings.cache_items_max)
     async with Likes.open(settings.store, limits=limits) as likes:
         app = App(likes, settings)
-        server = _server(app, settings.host, port)
+        server = _server(app, address, port)
         serving = asyncio.ensure_future(server.serve())
         stop = _stop_signal()
         try:
-            await _listening(settings.host, port, serving)
+            await _listening(address, port, serving)
             url = f"http://{_bracketed(settings.host)}:{port}"
             likes.announce(url)
             started(url)
@@ -86,8 +86,8 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _free_port(settings: Settings) -> int:
-    """The port to listen on, tried here because the server would say less clearly what is wrong with it."""
+def _free_address(settings: Settings) -> tuple[str, int]:
+    """The address and port to listen on, tried here because the server would say less clearly what is wrong."""
     try:
         family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
@@ -99,7 +99,7 @@ def _free_port(settings: Settings) -> int:
         except OSError as error:
             what = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
             raise SetupError(f"port {settings.port} on {settings.host} {what}. Choose another: --port 8081") from error
-        return probe.getsockname()[1]
+        return probe.getsockname()[:2]
 
 
 async def _listening(host: str, port: int, serving: "asyncio.Future[None]") -> None:

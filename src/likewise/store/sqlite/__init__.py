@@ -6,7 +6,6 @@ connection of their own: a point read takes microseconds, a thread hop costs mor
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Po
 from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import Store, newest_first, page_of
 from .checkpointer import Checkpointer
-from .database import connect, open_database, pragma, query, read, setup_errors, statements, transaction
+from .database import connect, open_database, pragma, query, read, setup_errors, snapshot, statements
 from .owner import Owner
 from .verify import verify
 from .writer import Writer, to_json
@@ -115,7 +114,7 @@ class SqliteStore(Store):
         self, item_ids: Sequence[str], user_id: str | None, among: Sequence[str] | None, show: int
     ) -> list[Summary]:
         self._check_open()
-        with self._snapshot():  # nothing below awaits anything but this same connection
+        with snapshot(self._reader):  # nothing below awaits anything but this same connection
             counts = await self.counts(item_ids)
             liked = await self.liked([(user_id or "", item_id) for item_id in item_ids])
             pages = [await self.likers_of(item_id, show, None, among) for item_id in item_ids]
@@ -126,7 +125,7 @@ class SqliteStore(Store):
 
     async def changes(self, after: Position | None, limit: int) -> Changes:
         self._check_open()
-        with self._snapshot():
+        with snapshot(self._reader):
             first, last, _ = self._one("change_bounds")
             start = (first or 1) - 1 if after is None else self._offset_of(after, last or 0)
             if first and start < first - 1:
@@ -151,7 +150,7 @@ class SqliteStore(Store):
 
     async def stats(self) -> Stats:
         self._check_open()
-        with self._snapshot():
+        with snapshot(self._reader):
             (likes,) = self._one("note", "likes")
             first, last, _ = self._one("change_bounds")
         files = (self._path, self._path.with_name(self._path.name + "-wal"))
@@ -188,9 +187,6 @@ class SqliteStore(Store):
         self._reader.close()
         await self._writer.close()
         self._owner.release()
-
-    def _snapshot(self) -> AbstractContextManager[None]:
-        return transaction(self._reader, "deferred")
 
     def _connect(self) -> apsw.Connection:
         return connect(self._path, self._settings.cache_mb / 8, self._settings.vfs)

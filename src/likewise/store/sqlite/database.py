@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import apsw
 
-from ...errors import Closed, NotAStore, SetupError, StoreFailed
+from ...errors import Closed, NotAStore, SetupError, StoreFailed, Unavailable
 
 APPLICATION_ID = 0x4C694B65
 """'LiKe': marks a file as ours."""
@@ -38,10 +38,24 @@ def read(connection: apsw.Connection, sql: str, bindings: Sequence[Any]) -> list
     """`query` for the readers of likes. Raises Closed or StoreFailed."""
     try:
         return query(connection, sql, bindings)
-    except apsw.ConnectionClosedError:
-        raise Closed("the store is closed") from None
     except apsw.Error as error:
-        raise StoreFailed(f"the database could not be read ({error})", 10) from error
+        raise _read_error(error) from error
+
+
+@contextmanager
+def snapshot(connection: apsw.Connection) -> Generator[None]:
+    """Everything read within is of one moment. Raises Closed or StoreFailed."""
+    try:
+        with transaction(connection, "deferred"):
+            yield
+    except apsw.Error as error:
+        raise _read_error(error) from error
+
+
+def _read_error(error: apsw.Error) -> Unavailable:
+    if isinstance(error, apsw.ConnectionClosedError):
+        return Closed("the store is closed")
+    return StoreFailed(f"the database could not be read ({error})", 10)
 
 
 def pragma(connection: apsw.Connection, name: str) -> int:

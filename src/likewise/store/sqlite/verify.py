@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from ...model import Drift, Report
-from .database import query, statements
+from .database import read, statements
 from .writer import Writer
 
 RANGE_ROWS = 10_000
@@ -114,7 +114,7 @@ class _Verification:
 
     def _read(self, statement: str, *bindings: Any) -> list[tuple[Any, ...]]:
         self._writer.give_way()
-        return query(self._connection, self._sql[statement], bindings)
+        return read(self._connection, self._sql[statement], bindings)
 
     def _write(self, statement: str, *bindings: Any) -> None:
         self._writer.execute(self._sql[statement], *bindings)

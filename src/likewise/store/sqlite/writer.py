@@ -7,7 +7,7 @@ threads that both have Python to run take turns at the interpreter's lock, and t
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -65,8 +65,7 @@ class Writer:
         self._broken: str | None = None
         self._closed = False
         self._thread = ThreadPoolExecutor(1, "likewise-writer")
-        self._begun = 0  # counted by the event loop
-        self._ended = 0  # counted by the writer's thread
+        self._pending: set[Future[Any]] = set()
         connection.set_wal_hook(self._wal_grew)
         self.execute(self._sql["create_batch"])
         self.execute(self._sql["create_apply"])
@@ -74,7 +73,7 @@ class Writer:
     async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
         """One batch, one transaction."""
         self.check()
-        if len(ops) <= FOLDED_IN_LOOP_OPS_MAX and self._begun == self._ended:  # so nobody writes while this reads
+        if len(ops) <= FOLDED_IN_LOOP_OPS_MAX and not self._pending:  # so nobody writes while this reads
             batch = self._fold(ops, self._reader)
             await self._on_thread(partial(self._write, batch))
         else:
@@ -126,18 +125,14 @@ class Writer:
 
     async def _on_thread(self, work: Callable[[], R]) -> R:
         self.check()
-        self._begun += 1
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, work)
+        future = self._thread.submit(self._guarded, work)
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return await asyncio.wrap_future(future)
 
     def _guarded(self, work: Callable[[], R]) -> R:
-        try:
-            if self._broken:
-                raise StoreFailed(self._broken, 60)
-            return self._committing(work)
-        finally:
-            self._ended += 1
-
-    def _committing(self, work: Callable[[], R]) -> R:
+        if self._broken:
+            raise StoreFailed(self._broken, 60)
         try:
             result = work()
         except apsw.Error as error:
