@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: serve test quick check format bench docs-check clean
+.PHONY: serve test quick check format bench clean
 
 serve: .venv/ready        ## run the service on likes.db, http://127.0.0.1:8080
 	$(BIN)/likewise serve
@@ -17,6 +17,7 @@ check: .venv/ready        ## style, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/python -m pytest tests/unit/test_imports.py
 
 format: .venv/ready       ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

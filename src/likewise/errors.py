@@ -8,7 +8,7 @@ LikewiseError
 │   ├── AlreadyLiked
 │   └── NotLiked
 ├── PositionExpired         the change log no longer reaches back that far
-├── Unavailable             not now; nothing was applied; try again in `retry_after_s`
+├── Unavailable             not now; try again in `retry_after_s`, which is safe
 │   ├── Overloaded          the queue of writes is full
 │   ├── StoreFailed         the store cannot write (disk full, I/O error, …)
 │   └── Closed              the service is shutting down
@@ -72,7 +72,10 @@ class PositionExpired(LikewiseError):
 
 
 class Unavailable(LikewiseError):
-    """The service cannot do it now, and has not done it. Ask again after `retry_after_s` seconds."""
+    """The service cannot do it now. Ask again after `retry_after_s` seconds: every call may be repeated.
+
+    Nothing was applied, but for the first slices of a bulk call, and where the message says that it is not known.
+    """
 
     def __init__(self, message: str, retry_after_s: int = 1) -> None:
         super().__init__(message)
