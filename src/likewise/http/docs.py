@@ -1,5 +1,6 @@
 """/docs: the API as one page that needs nothing from elsewhere, made from the route table."""
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any
@@ -46,7 +47,7 @@ curl http://127.0.0.1:8080/v1/items/post:42/count</pre>
 
 
 def _call(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
-    parts = [f"<p>{escape(operation['description'])}</p>"]
+    parts = [f"<p>{_prose(operation['description'])}</p>"]
     if operation["parameters"]:
         rows = "".join(_parameter(parameter) for parameter in operation["parameters"])
         parts.append(f"<table><tr><th>parameter<th>in<th>is</tr>{rows}</table>")
@@ -61,7 +62,7 @@ def _call(method: str, path: str, operation: dict[str, Any], schemas: dict[str, 
     ]
     if others:
         parts.append(f"<table>{''.join(others)}</table>")
-    head = f"<b>{method}</b><code>{escape(path)}</code><span>{escape(operation['summary'])}</span>"
+    head = f"<b>{method}</b><code>{escape(path)}</code><span>{_prose(operation['summary'])}</span>"
     return f"<details><summary>{head}</summary><div class=call>{''.join(parts)}</div></details>"
 
 
@@ -91,4 +92,9 @@ def _type(schema: dict[str, Any], schemas: dict[str, Any]) -> str:
         return f"[{_type(schema['items'], schemas)}, …]{most}"
     if "minimum" in schema and "maximum" in schema:
         return f"{schema['type']} from {schema['minimum']} to {schema['maximum']:,}"
-    return " ".join(filter(None, [schema.get("format") or schema.get("type", "any"), schema.get("description")]))
+    return ", ".join(filter(None, [schema.get("format") or schema.get("type", "any"), schema.get("description")]))
+
+
+def _prose(text: str) -> str:
+    """Plain text with `code` in it, as HTML."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))

@@ -114,7 +114,7 @@ class SummariesBody(Read, kw_only=True):
 
 
 class OpBody(Input):
-    """An unfit value (an id too long, no time) fails this op alone; a wrong type or an unknown field, the whole call."""
+    """An unfit value (an id too long) fails this op alone; a wrong type or an unknown field, the whole call."""
 
     user_id: str
     item_id: str
