@@ -57,7 +57,8 @@ async def export(
 ) -> int:
     """Write the likes to a file or standard output; returns how many. `progress` is told so after each page.
 
-    The file appears under its name only when it is complete.
+    A file appears under its name only when it is complete. What is there already and is no plain file (a named pipe, a
+    device) is written as it is; a link stays a link, to the new file.
     """
     written = 0
     with _opened(name) as stream:
@@ -126,10 +127,14 @@ def _opened(name: str) -> Generator[BinaryIO, None, None]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    path = Path(name)
+    if os.path.exists(name) and not os.path.isfile(name):  # to put a file in its place would destroy it
+        with open(name, "wb") as file, _packed(file, name) as stream:
+            yield stream
+        return
+    path = Path(os.path.realpath(name))
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file, _packed(file, path) as stream:
+        with part.open("wb") as file, _packed(file, name) as stream:
             yield stream
         os.replace(part, path)
     except BaseException:
@@ -138,8 +143,8 @@ def _opened(name: str) -> Generator[BinaryIO, None, None]:
 
 
 @contextmanager
-def _packed(file: BinaryIO, path: Path) -> Generator[BinaryIO, None, None]:
-    if path.suffix != ".gz":
+def _packed(file: BinaryIO, name: str) -> Generator[BinaryIO, None, None]:
+    if not name.endswith(".gz"):
         yield file
         return
     # No name and no time in the header: the same likes make the same file.
