@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import LikewiseError, SetupError
-from .place import file_of
 from .settings import NAMES, Settings, load
+from .store.url import StoreUrl
 
 PYTHON_MIN = (3, 11)
 SQLITE_MIN = (3, 51, 3)
@@ -166,15 +166,20 @@ def check_address(settings: Settings) -> Finding:
 
 def check_store(store: str) -> Iterator[Finding]:
     """The file behind a store's URL, and the disk that it is on."""
-    scheme = store.partition(":")[0]
-    path = file_of(store)
-    if path is None:
-        if scheme == "memory":
+    from .store.sqlite import Settings as FileSettings
+    from .store.sqlite.owner import own_path
+
+    try:
+        url = StoreUrl.parse(store)
+        if url.file is None:
             yield Finding("store", Verdict.WARNING, store, "Nothing is kept: for tests only.")
-        else:
-            yield Finding("store", Verdict.PROBLEM, f"{store!r} names no store", "Write sqlite:likes.db.")
+            return
+        url.settings(FileSettings)
+        path = own_path(url.file)  # the one that the lock is beside
+    except SetupError as error:
+        yield Finding("store", Verdict.PROBLEM, str(error), "Name a file of its own: --store sqlite:likes.db")
         return
-    folder = path.absolute().parent
+    folder = path.parent
     finding = check_folder(folder)
     yield finding
     if finding.verdict is not Verdict.PROBLEM:
@@ -223,8 +228,6 @@ def check_file(path: Path) -> Finding:
 
     if not path.exists():
         return Finding("store", Verdict.OK, f"{path} will be made")
-    if not path.is_file():
-        return Finding("store", Verdict.PROBLEM, f"{path} is not a file", "Name a file with --store sqlite:FILE.")
     try:
         with path.open("rb") as file:
             header = file.read(HEADER_BYTES)

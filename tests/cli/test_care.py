@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -126,6 +127,31 @@ def test_doctor_says_who_has_the_file(cli: Cli) -> None:
     assert "ended unexpectedly" in findings(cli)["in use"].found
     lock.write_text('{"pid"')
     assert findings(cli)["in use"].verdict is Verdict.OK
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX links")
+def test_doctor_looks_at_the_file_behind_a_link(cli: Cli) -> None:
+    (cli.folder / "elsewhere").mkdir()
+    (cli.folder / "link.db").symlink_to(Path("elsewhere") / "likes.db")
+    with Likes.open("sqlite:link.db"):
+        found = findings(cli, "--store", "sqlite:link.db")
+        assert str(os.getpid()) in found["in use"].found
+        assert found["folder"].found.startswith(str(cli.folder / "elsewhere"))
+    (cli.folder / "other.db").hardlink_to(cli.folder / "elsewhere" / "likes.db")
+    assert "hard links" in findings(cli, "--store", "sqlite:link.db", code=1)["store"].found
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("sqlite:.", "is a folder"),
+        ("sqlite::memory:", "is called memory:"),
+        ("memory:?x=1", "no settings"),
+        ("sqlite:likes.db?cache_mb=0", "cache_mb"),
+    ],
+)
+def test_doctor_knows_which_urls_would_not_open(cli: Cli, url: str, says: str) -> None:
+    assert says in findings(cli, "--store", url, code=1)["store"].found
 
 
 def test_doctor_knows_network_file_systems(tmp_path: Path) -> None:

@@ -176,11 +176,13 @@ async def test_waiting_callers_are_all_told_when_a_sync_fails(disk: Disk, url: s
 async def test_a_database_that_cannot_be_read_says_so_in_our_words(store: SqliteStore, file: Path) -> None:
     await store.apply([like(f"u{n}", f"i{n}") for n in range(500)])
     await store.close()
+    again = await open_store(f"sqlite:{file}")
     content = bytearray(file.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
-    file.write_bytes(content)
+    file.write_bytes(content)  # under its feet
     with pytest.raises(StoreFailed, match="could not be read"):
-        await open_store(f"sqlite:{file}")
+        await again.counts([f"i{n}" for n in range(500)])
+    await again.close()
 
 
 def test_every_error_of_the_driver_is_translated() -> None:

@@ -40,6 +40,8 @@ async def main():
 asyncio.run(main())
 """
 
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files and permissions")
+
 
 def opened_elsewhere(url: str, *first: str) -> str:
     """What another process says when it opens the store; unprivileged, with the URL of a scratch store as `first`."""
@@ -136,7 +138,7 @@ async def test_an_empty_file_becomes_a_store(file: Path, url: str, name: str) ->
     assert file.stat().st_size > 0
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+@needs_posix
 async def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
     folder = Path(tempfile.mkdtemp())  # and not below tmp_path, whose parents only its owner may pass
     try:
@@ -150,7 +152,7 @@ async def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> No
         folder.rmdir()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+@needs_posix
 async def test_a_file_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o777)
@@ -191,13 +193,93 @@ async def test_a_path_may_hold_any_character(folder: Path) -> None:
         assert path.stat().st_size > 0
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    ["sqlite:", "sqlite:{}?cache=1", "sqlite:{}?cache_mb=much", "sqlite:{}?cache_mb", "mysql:x", "likes.db", "", ":"],
-)
-async def test_a_url_that_names_no_store_is_refused(url: str, wrong: str) -> None:
-    with pytest.raises(SetupError):
-        await open_store(wrong.format(url.removeprefix("sqlite:")))
+@pytest.mark.parametrize("wrong", ["?cache=1", "?cache_mb=much", "?cache_mb", "?cache_mb=", "?changes_kept_days=-1"])
+async def test_settings_that_are_none_are_refused(url: str, file: Path, wrong: str) -> None:
+    with pytest.raises(SetupError, match="Known settings: cache_mb, changes_kept_days, vfs"):
+        await open_store(url + wrong)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("name", ["cache_mb", "changes_kept_days"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "-inf", "1e300"])
+async def test_settings_are_bounded(url: str, name: str, value: str) -> None:
+    with pytest.raises(SetupError, match=name):
+        await open_store(f"{url}?{name}={value}")
+
+
+@pytest.mark.parametrize("name", ["folder", "folder/", ".", "..", "folder/..", "/"])
+async def test_a_folder_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SetupError, match="is a folder; name a file in it"):
+        await open_store(f"sqlite:{name}")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
+@needs_posix
+async def test_what_is_no_plain_file_is_no_store(folder: Path, file: Path, url: str) -> None:
+    os.mkfifo(file)
+    with pytest.raises(SetupError, match="is not a file"):
+        await open_store(url)
+    assert list(folder.iterdir()) == [file]
+
+
+@needs_posix
+async def test_one_file_has_one_owner_through_every_link(store: SqliteStore, folder: Path, file: Path) -> None:
+    (folder / "link.db").symlink_to("likes.db")
+    (folder / "links").symlink_to(folder, target_is_directory=True)
+    for name in ("link.db", "links/likes.db", "links/link.db"):
+        with pytest.raises(StoreInUse):
+            await open_store(f"sqlite:{folder / name}")
+    await store.close()
+    through = await open_store(f"sqlite:{folder}/link.db")
+    with pytest.raises(StoreInUse):
+        await open_store(f"sqlite:{file}")
+    wal = file.with_name("likes.db-wal")
+    assert (await through.stats()).bytes_on_disk == file.stat().st_size + wal.stat().st_size
+    await through.close()
+    assert not (folder / "link.db-lock").exists()
+
+
+@needs_posix
+async def test_a_link_to_no_file_yet_makes_that_file(folder: Path, file: Path) -> None:
+    (folder / "link.db").symlink_to("likes.db")
+    await (await open_store(f"sqlite:{folder}/link.db")).close()
+    assert file.stat().st_size > 0
+    assert (folder / "link.db").is_symlink()
+
+
+@needs_posix
+async def test_a_file_of_two_names_is_refused_under_both(store: SqliteStore, folder: Path, file: Path) -> None:
+    await store.close()
+    (folder / "other.db").hardlink_to(file)
+    for name in ("likes.db", "other.db"):
+        with pytest.raises(SetupError, match=r"2 names \(hard links\).*Remove the other names"):
+            await open_store(f"sqlite:{folder / name}")
+    assert not (folder / "other.db-lock").exists()
+    (folder / "other.db").unlink()
+    await (await open_store(f"sqlite:{file}")).close()
+
+
+async def test_a_damaged_file_is_no_store(store: SqliteStore, file: Path, url: str) -> None:
+    await store.apply([like(f"u{n}", f"i{n}") for n in range(500)])
+    await store.close()
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    file.write_bytes(content)
+    for _ in range(2):  # and it is not kept locked
+        with pytest.raises(NotAStore, match=f"{file} is damaged"):
+            await open_store(url)
+    assert file.read_bytes() == content
+
+
+async def test_a_file_without_its_notes_is_no_store(store: SqliteStore, file: Path, url: str) -> None:
+    await store.close()
+    connection = apsw.Connection(str(file))
+    connection.execute("delete from notes").fetchall()
+    connection.close()
+    with pytest.raises(NotAStore, match="is damaged"):
+        await open_store(url)
 
 
 async def test_settings_follow_the_question_mark(url: str) -> None:

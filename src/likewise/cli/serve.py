@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..settings import NAMES, Settings, load
+from ..store.url import StoreUrl
 from .target import DEFAULT_STORE
 
 
@@ -48,7 +49,7 @@ def serve(
 
 
 def _say_started(settings: Settings, url: str) -> None:
-    kept = "nowhere: memory only" if settings.store.startswith("memory:") else settings.store
+    kept = settings.store if StoreUrl.parse(settings.store).file else "nowhere: memory only"
     typer.echo(f"likewise listens on {url}, and keeps likes in {kept}. Ctrl-C stops it.")
     typer.echo(f"  try   curl -X PUT {url}/v1/items/post:42/like -H '{_header(settings)}: alice'")
     typer.echo(f"  read  {url}/docs")

@@ -7,19 +7,19 @@ connection of their own: a point read takes microseconds, a thread hop costs mor
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import apsw
 import msgspec
 
-from ...errors import Closed, Fault, InvalidInput, PositionExpired
+from ...errors import Closed, Fault, InvalidInput, NotAStore, PositionExpired
 from ...fold import Pair
 from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
 from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import Store, newest_first, page_of
 from .checkpointer import Checkpointer
 from .database import connect, open_database, pragma, query, read, setup_errors, snapshot, statements
-from .owner import Owner
+from .owner import Owner, own_path
 from .verify import verify
 from .writer import Writer, to_json
 
@@ -36,11 +36,12 @@ _decode_liked = msgspec.json.Decoder(list[int | None]).decode
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What follows the `?` of `sqlite:likes.db?cache_mb=256&changes_kept_days=7`.
 
-    `cache_mb` bounds the page caches of all connections together; `vfs` names a registered SQLite VFS.
+    `cache_mb` bounds the page caches of all connections together; `vfs` names a registered SQLite VFS. The upper bounds
+    (1 TiB, a century) keep out infinity and what SQLite's integers do not hold.
     """
 
-    cache_mb: float = 192
-    changes_kept_days: float = 7
+    cache_mb: Annotated[float, msgspec.Meta(gt=0, le=2**20)] = 192
+    changes_kept_days: Annotated[float, msgspec.Meta(gt=0, le=36_525)] = 7
     vfs: str | None = None
 
 
@@ -49,7 +50,7 @@ class SqliteStore(Store):
 
     def __init__(self, path: Path, settings: Settings, clock: Clock) -> None:
         """Blocks while it opens (and recovers) the file; raises SetupError. Use `open` in an event loop."""
-        self._path = path
+        self._path = path = own_path(path)
         self._clock = clock
         self._settings = settings
         self._sql = statements()
@@ -59,16 +60,14 @@ class SqliteStore(Store):
                 connection = open_database(path, settings.cache_mb * 3 / 4, clock(), settings.vfs)
                 self._reader = self._connect()
                 for_checkpoints = self._connect()
-            query(self._reader, "pragma query_only = 1")
-            self._epoch = int(self._one("note", "epoch")[0])
-            _, offset, last_at = self._one("change_bounds")
+                query(self._reader, "pragma query_only = 1")
+                self._epoch, offset, last_at = self._where_it_ended()
         except BaseException:
             self._owner.release()
             raise
         frames_max = WAL_MB * 2**20 // pragma(connection, "page_size")
         checkpointer = Checkpointer(for_checkpoints, frames_max)
-        ticker = Ticker(clock, last_at or 0)
-        self._writer = Writer(connection, self._reader, checkpointer, ticker, self._epoch, offset or 0)
+        self._writer = Writer(connection, self._reader, checkpointer, Ticker(clock, last_at), self._epoch, offset)
         self._closed = False
 
     @classmethod
@@ -187,6 +186,17 @@ class SqliteStore(Store):
         self._reader.close()
         await self._writer.close()
         self._owner.release()
+
+    def _where_it_ended(self) -> tuple[int, int, int]:
+        """The file's epoch, and the newest change's offset and time (0 if there is none)."""
+        try:
+            ((epoch,),) = query(self._reader, self._sql["note"], ("epoch",))
+            ((_, offset, last_at),) = query(self._reader, self._sql["change_bounds"])
+            return int(epoch), int(offset or 0), int(last_at or 0)
+        except (apsw.CorruptError, apsw.NotADBError, ValueError, TypeError) as error:
+            raise NotAStore(
+                f"{self._path} is damaged ({error}). Bring back a copy of it, or begin anew with another file."
+            ) from error
 
     def _connect(self) -> apsw.Connection:
         return connect(self._path, self._settings.cache_mb / 8, self._settings.vfs)

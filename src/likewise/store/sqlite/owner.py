@@ -6,6 +6,7 @@ SQLite's own included.
 
 import json
 import os
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -25,8 +26,31 @@ else:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def own_path(database: Path) -> Path:
+    """The one path of a database file, however it was named: two owners by two names would each have a lock.
+
+    Raises SetupError for what has no such path: a file of several names (hard links), or no file at all.
+    """
+    path = Path(os.path.realpath(database))
+    try:
+        found = path.stat()
+    except OSError:  # not there yet; or opening says it better
+        return path
+    if stat.S_ISDIR(found.st_mode):
+        raise SetupError(f"{path} is a folder; name a file in it: sqlite:{path / 'likes.db'}")
+    if not stat.S_ISREG(found.st_mode):
+        raise SetupError(f"{path} is not a file that likes could be kept in. Name another one.")
+    if found.st_nlink > 1:
+        raise SetupError(
+            f"{path} has {found.st_nlink} names (hard links). Under each of them another process could take it for its "
+            f"own, which corrupts it. Remove the other names (find them with: find / -xdev -samefile {path}), or use "
+            "a copy of the file."
+        )
+    return path
+
+
 class Owner:
-    """Holds the lock of a database file from construction to `release`.
+    """Holds the lock of a database file, named by its `own_path`, from construction to `release`.
 
     Raises StoreInUse if another process has it, SetupError if the folder cannot be written.
     """

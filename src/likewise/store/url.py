@@ -1,0 +1,61 @@
+"""What a store's URL says: `scheme:place?settings`. Everyone who looks into one does it with `StoreUrl.parse`."""
+
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from ..errors import SetupError
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+KNOWN = "sqlite:likes.db (a file), memory: (nothing is kept)"
+
+
+class StoreUrl(msgspec.Struct, frozen=True):
+    """A URL that names a store: of which tier, in which file (None for one without), and what follows the `?`."""
+
+    text: str
+    scheme: str
+    file: Path | None = None
+    query: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "StoreUrl":
+        """Take a URL apart; nothing is looked up. Raises SetupError for one that can name no store."""
+        scheme, colon, rest = text.partition(":")
+        place, _, query = rest.partition("?")
+        match scheme if colon else "":
+            case "sqlite":
+                return cls(text, scheme, _file(text, place.removeprefix("//")), query)
+            case "memory":
+                if rest.removeprefix("//"):
+                    raise SetupError(f"{text}: a store in memory has no name and no settings; write memory:")
+                return cls(text, scheme)
+            case _:
+                raise SetupError(f"{text!r} names no store. Known: {KNOWN}.")
+
+    def settings(self, kind: type[S]) -> S:
+        """The tier's own settings. Raises SetupError for one that is unknown or out of bounds."""
+        try:
+            given = dict(parse_qsl(self.query, keep_blank_values=True, strict_parsing=bool(self.query)))
+            return msgspec.convert(given, kind, strict=False)
+        except (ValueError, msgspec.ValidationError) as error:
+            known = ", ".join(field.name for field in msgspec.structs.fields(kind))
+            raise SetupError(f"{self.text}: {error}. Known settings: {known}.") from error
+
+
+def _file(text: str, place: str) -> Path:
+    if not place:
+        raise SetupError(f"{text} names no store: name a file, as in sqlite:likes.db")
+    if place == ":memory:":
+        raise SetupError(f"{text} is no file. A store that keeps nothing is called memory:")
+    try:
+        name = unquote(place, errors="strict")
+        name.encode()  # undecodable bytes of the command line are surrogates here
+    except UnicodeError as error:
+        raise SetupError(f"{text!r} names no file: its name must be UTF-8") from error
+    if "\0" in name:
+        raise SetupError(f"{text!r} names no file: no name has a null byte in it")
+    return Path(name)
