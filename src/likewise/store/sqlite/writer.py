@@ -40,22 +40,17 @@ def to_json(values: Any) -> str:
 
 
 class Writer:
-    """Runs one transaction at a time, each durable before its caller hears of it.
-
-    `reader` is the event loop's connection. `offset` is the last change's.
-    """
+    """Runs one transaction at a time, each durable before its caller hears of it. `offset` is the last change's."""
 
     def __init__(
         self,
         connection: apsw.Connection,
-        reader: apsw.Connection,
         checkpointer: Checkpointer,
         ticker: Ticker,
         epoch: int,
         offset: int,
     ) -> None:
         self._connection = connection
-        self._reader = reader
         self._checkpointer = checkpointer
         self._ticker = ticker
         self._epoch = epoch
@@ -73,11 +68,11 @@ class Writer:
     async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
         """One batch, one transaction."""
         self.check()
-        if len(ops) <= FOLDED_IN_LOOP_OPS_MAX and not self._pending:  # so nobody writes while this reads
-            batch = self._fold(ops, self._reader)
+        if len(ops) <= FOLDED_IN_LOOP_OPS_MAX and not self._pending:  # so the connection is free, and nobody writes
+            batch = self._fold(ops)
             await self._on_thread(partial(self._write, batch))
         else:
-            batch = await self._on_thread(lambda: self._write(self._fold(ops, self._connection)))
+            batch = await self._on_thread(lambda: self._write(self._fold(ops)))
         return batch.outcomes
 
     async def run(self, work: Callable[[], R]) -> R:
@@ -144,12 +139,12 @@ class Writer:
         self._checkpointer.committed(self._connection, self._wal_frames)
         return result
 
-    def _fold(self, ops: Sequence[Op], connection: apsw.Connection) -> "_Batch":
+    def _fold(self, ops: Sequence[Op]) -> "_Batch":
         pairs = pairs_of(ops)
         distinct = sorted({pair for pair in pairs if pair})
         items = sorted({item_id for _, item_id in distinct})
         # Read outside the transaction that writes: nobody else writes in between.
-        rows, tallies = read(connection, self._sql["state"], (to_json(distinct), to_json(items)))[0]
+        rows, tallies = read(self._connection, self._sql["state"], (to_json(distinct), to_json(items)))[0]
         folded = fold(
             ops,
             pairs,
