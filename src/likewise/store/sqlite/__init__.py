@@ -67,7 +67,7 @@ class SqliteStore(Store):
             raise
         frames_max = WAL_MB * 2**20 // pragma(connection, "page_size")
         checkpointer = Checkpointer(for_checkpoints, frames_max)
-        self._writer = Writer(connection, self._reader, checkpointer, Ticker(clock, last_at), self._epoch, offset)
+        self._writer = Writer(connection, checkpointer, Ticker(clock, last_at), self._epoch, offset)
         self._closed = False
 
     @classmethod
