@@ -100,7 +100,7 @@ class _Problem(msgspec.Struct):
 
 class RemoteLikes:
     """The likes that a server at `url` keeps. The caller needs the service scope there: on an unconfigured loopback
-    server it has it, elsewhere `token` is a key that has.
+    server it has it, elsewhere a gateway may give it to `token`.
 
     One connection and one thread, so calls begin in the order in which they were made. Raises what `Likes` raises,
     Unavailable where nobody answers, and SetupError for a URL that is none.
@@ -282,7 +282,10 @@ def _error_of(problem: _Problem, status: int, retry_after_s: int) -> LikewiseErr
             faults = [Fault(location.pointer, location.detail) for location in problem.errors]
             return InvalidInput(*faults or [Fault("", detail)])
         case _, 401 | 403:
-            return SetupError(f"the server refuses: {detail}. Give a key that has the service scope with --token.")
+            return SetupError(
+                f"the server refuses: {detail}. An unconfigured server on loopback gives commands the service scope; "
+                "elsewhere a gateway has to, to the key that is its --token."
+            )
         case _, 410:
             return PositionExpired(detail)
         case _, 429:

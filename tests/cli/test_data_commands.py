@@ -106,6 +106,50 @@ def test_the_store_comes_from_the_environment(cli: Cli, monkeypatch: pytest.Monk
     assert cli("count", "post:1", "--store", "sqlite:other.db").out == "       1  post:1\n"
 
 
+def test_a_store_named_by_flag_beats_a_server_in_the_environment(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIKEWISE_URL", "http://127.0.0.1:1")  # nobody answers there
+    store = ("--store", "sqlite:mine.db")
+    cli("like", "alice", "post:1", *store)
+    assert cli("count", "post:1", *store).out == "       1  post:1\n"
+    assert cli("export", *store).out.count("\n") == 2
+    assert "Everything agrees" in cli("verify", *store).out
+    cli("import", cli.write("likes.csv", "user_id,item_id\nbob,post:1\n"), "--resume", *store)
+    assert (cli.folder / "mine.db").exists()
+    assert not (cli.folder / "likes.db").exists()
+
+
+def test_a_server_named_in_any_way_beats_a_store_in_the_environment(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIKEWISE_STORE", "sqlite:mine.db")
+    cli("like", "alice", "post:1")
+    assert "'ftp://x' is not a server's address" in cli("count", "post:1", "--url", "ftp://x", code=1).err
+    monkeypatch.setenv("LIKEWISE_URL", "ftp://x")
+    assert "'ftp://x' is not a server's address" in cli("count", "post:1", code=1).err
+    monkeypatch.setenv("LIKEWISE_URL", "")  # as if it were not set
+    assert cli("count", "post:1").out == "       1  post:1\n"
+
+
+@pytest.mark.parametrize("command", [["verify"], ["export"], ["import", "likes.csv", "--resume"]])
+def test_who_needs_the_file_says_which_variable_is_in_the_way(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("LIKEWISE_URL", "http://127.0.0.1:1")
+    said = cli(*command, code=1).err
+    assert "leave out --url and LIKEWISE_URL, or say --store" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["count", "x"], ["like", "a", "x"], ["verify"], ["export"], ["import", "x.csv"]])
+def test_a_store_and_a_server_are_a_usage_error(cli: Cli, command: list[str]) -> None:
+    said = cli(*command, "--store", "sqlite:likes.db", "--url", "http://127.0.0.1:1", code=2).err
+    assert "--store names a store already" in said
+    assert list(cli.folder.iterdir()) == []
+
+
+def test_an_empty_store_is_not_the_default_one(cli: Cli) -> None:
+    assert "names no store" in cli("like", "alice", "post:1", "--store", "", code=1).err
+    assert list(cli.folder.iterdir()) == []
+
+
 def test_usage_errors_exit_with_2(cli: Cli) -> None:
     assert "No such command" in cli("cuont", code=2).err
     assert "ITEM" in cli("like", "alice", code=2).err

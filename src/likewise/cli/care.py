@@ -10,7 +10,7 @@ import typer
 
 from ..model import Report
 from .output import likes_in_words, say, say_json
-from .target import JsonOption, StoreOption, Target, UrlOption, needs_the_file, open_likes
+from .target import JsonOption, StoreOption, UrlOption, needs_the_file, open_likes, target_of
 
 
 def verify(
@@ -20,7 +20,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Recount everything from the likes. Exits with 1 if something disagrees and was not mended."""
-    report = asyncio.run(_verify(needs_the_file(Target(store, url), "verify"), repair))
+    report = asyncio.run(_verify(needs_the_file(target_of(store, url), "verify"), repair))
     if as_json:
         say_json(msgspec.to_builtins(report))
     else:

@@ -11,7 +11,7 @@ from ..likes import COUNTS_MAX, in_slices
 from ..model import PAGE_LIMIT_MAX, Like, Outcome, Page
 from ..times import to_rfc3339
 from .output import likes_in_words, say, say_json
-from .target import JsonOption, Service, StoreOption, Target, TokenOption, UrlOption, run
+from .target import JsonOption, Service, StoreOption, TokenOption, UrlOption, run, target_of
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="A user's id.")]
 ItemArgument = Annotated[str, typer.Argument(metavar="ITEM", help="An item's id.")]
@@ -34,7 +34,7 @@ def like(
     """Make it so that USER likes ITEM."""
     with _conflicts_named(user_id, item_id):
         outcome = run(
-            Target(store, url, token),
+            target_of(store, url, token),
             lambda service: service.like(user_id, item_id, item_type=item_type, strict=strict),
             create=True,
         )
@@ -52,7 +52,7 @@ def unlike(
 ) -> None:
     """Make it so that USER does not like ITEM."""
     with _conflicts_named(user_id, item_id):
-        outcome = run(Target(store, url, token), lambda service: service.unlike(user_id, item_id, strict=strict))
+        outcome = run(target_of(store, url, token), lambda service: service.unlike(user_id, item_id, strict=strict))
     verb = "no longer likes" if outcome.changed is not False else "did not like"
     _say_outcome(user_id, item_id, verb, outcome, as_json)
 
@@ -76,7 +76,7 @@ def count(
                 else:
                     say(f"{found.count:>8}  {found.item_id}" + (f"  (also {user})" if found.liked else ""))
 
-    run(Target(store, url, token), counts)
+    run(target_of(store, url, token), counts)
 
 
 def status(
@@ -100,7 +100,7 @@ def status(
             else:
                 say(f"{user_id} likes {item_id} since {_when(liked_at)}")
 
-    run(Target(store, url, token), statuses)
+    run(target_of(store, url, token), statuses)
 
 
 def likers(
@@ -123,7 +123,7 @@ def likers(
     async def pages(service: Service) -> None:
         await _list(lambda n, cursor: service.likers_page(item_id, limit=n, cursor=cursor), limit, everything, show)
 
-    run(Target(store, url, token), pages)
+    run(target_of(store, url, token), pages)
 
 
 def likes(
@@ -150,7 +150,7 @@ def likes(
 
         await _list(page, limit, everything, show)
 
-    run(Target(store, url, token), pages)
+    run(target_of(store, url, token), pages)
 
 
 def forget_user(
@@ -161,7 +161,7 @@ def forget_user(
     as_json: JsonOption = False,
 ) -> None:
     """Undo every like of USER. Counts are corrected."""
-    forgotten = run(Target(store, url, token), lambda service: service.forget_user(user_id))
+    forgotten = run(target_of(store, url, token), lambda service: service.forget_user(user_id))
     _say_forgotten("user_id", user_id, forgotten, as_json)
 
 
@@ -173,7 +173,7 @@ def forget_item(
     as_json: JsonOption = False,
 ) -> None:
     """Undo every like of ITEM."""
-    forgotten = run(Target(store, url, token), lambda service: service.forget_item(item_id))
+    forgotten = run(target_of(store, url, token), lambda service: service.forget_item(item_id))
     _say_forgotten("item_id", item_id, forgotten, as_json)
 
 

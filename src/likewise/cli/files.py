@@ -18,7 +18,7 @@ from ..transfer.importing import Import, Notebook, Totals
 from ..transfer.reading import BATCH_OPS, Rejected
 from .output import likes_in_words, say, say_json
 from .progress import bar
-from .target import JsonOption, StoreOption, Target, TokenOption, UrlOption, open_likes, opened
+from .target import URL, JsonOption, StoreOption, Target, TokenOption, UrlOption, open_likes, opened, target_of
 
 REJECTED_SHOWN_MAX = 20
 LIMITS = Limits(commit_ops_max=BATCH_OPS)
@@ -42,12 +42,12 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Read likes from FILE. Safe to run twice; bad rows are reported by line and skipped."""
-    target = Target(store, url, token)
-    if resume and (url is not None or file == STANDARD_STREAM):
+    target = target_of(store, url, token)
+    if resume and (target.url is not None or file == STANDARD_STREAM):
         # A server keeps no notes for us, and a position kept here could be ahead of what it holds.
         raise SetupError(
-            "--resume needs a file and a store in this process. Without it, an import begins at the beginning, which "
-            "is safe: rows that were applied already change nothing."
+            f"--resume needs a file, and a store in this process: leave out --url and {URL}, or say --store. Without "
+            "--resume, an import begins at the beginning, which is safe: rows that were applied already change nothing."
         )
     chosen = format_of(file, format_)
     if chosen is Format.PARQUET and file == STANDARD_STREAM:
@@ -73,13 +73,14 @@ def export(
     token: TokenOption = None,
 ) -> None:
     """Write all likes to FILE, as `import` reads them."""
-    if url is not None and user is None:
+    target = target_of(store, url, token)
+    if target.url is not None and user is None:
         raise SetupError(
-            "a server gives no list of everything. Export from its file (stop it, leave out --url), or one user's "
-            "likes with --user."
+            f"a server gives no list of everything. Export from its file (stop it, leave out --url and {URL}, or say "
+            "--store), or one user's likes with --user."
         )
     chosen = format_of(file, format_)
-    written = asyncio.run(_export(Target(store, url, token), file, chosen, user))
+    written = asyncio.run(_export(target, file, chosen, user))
     if file != STANDARD_STREAM:
         typer.echo(f"wrote {likes_in_words(written)} to {file}", err=True)
 
@@ -108,7 +109,7 @@ async def _export(target: Target, file: str, format_: Format, user: str | None) 
     if user is not None:
         async with opened(target) as service:
             return await export_likes(of_user(service, user), file, format_)
-    likes = await open_likes(target.store_url)
+    likes = await open_likes(target.store)
     try:
         with bar("exporting", (await likes.stats()).likes) as progress:
             return await export_likes(everything(likes.store), file, format_, progress)

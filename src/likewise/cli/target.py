@@ -1,6 +1,7 @@
 """What a command works on: a store in this process, or a running server. Both are a `Service`."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
@@ -17,21 +18,20 @@ T = TypeVar("T")
 
 DEFAULT_STORE = "sqlite:likes.db"
 
+STORE, URL, TOKEN = "LIKEWISE_STORE", "LIKEWISE_URL", "LIKEWISE_TOKEN"
+"""The variables that stand in for the flags. typer does not read them: a flag beats the other flag's variable too."""
+
 StoreOption = Annotated[
     str | None,
-    typer.Option(
-        "--store", envvar="LIKEWISE_STORE", metavar="URL", help="The store to work on.", show_default=DEFAULT_STORE
-    ),
+    typer.Option("--store", metavar="URL", help=f"The store to work on, or {STORE}.", show_default=DEFAULT_STORE),
 ]
 UrlOption = Annotated[
     str | None,
-    typer.Option(
-        "--url", envvar="LIKEWISE_URL", metavar="URL", help="Work on a running server, such as http://127.0.0.1:8080."
-    ),
+    typer.Option("--url", metavar="URL", help=f"Work on a server, such as http://127.0.0.1:8080, or {URL}."),
 ]
 TokenOption = Annotated[
     str | None,
-    typer.Option("--token", envvar="LIKEWISE_TOKEN", metavar="KEY", help="With --url: a key with the service scope."),
+    typer.Option("--token", metavar="KEY", help=f"With --url: sent along as a bearer token, or {TOKEN}."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line, for programs.")]
 
@@ -65,15 +65,23 @@ class Service(Protocol):
 
 
 class Target(NamedTuple):
-    """What `--store`, `--url` and `--token` say. With `--url`, a store named in the environment is left alone."""
+    """A server if there is a `url`, else a store in this process."""
 
-    store: str | None
+    store: str = DEFAULT_STORE
     url: str | None = None
     token: str | None = None
 
-    @property
-    def store_url(self) -> str:
-        return self.store or DEFAULT_STORE
+
+def target_of(store: str | None, url: str | None, token: str | None = None) -> Target:
+    """What `--store`, `--url` and `--token` say, and the environment where they say nothing.
+
+    A flag beats every variable; of the variables, the server's beats the store's. Both flags are a usage error.
+    """
+    if store is not None and url is not None:
+        raise typer.BadParameter("--store names a store already; give one of the two", param_hint="--url")
+    if store is None and url is None:
+        store, url = os.environ.get(STORE) or None, os.environ.get(URL) or None
+    return Target(DEFAULT_STORE if store is None else store, url, token or os.environ.get(TOKEN))
 
 
 def run(target: Target, work: Callable[[Service], Coroutine[Any, Any, T]], *, create: bool = False) -> T:
@@ -96,7 +104,7 @@ async def opened(
 
         service: Service = RemoteLikes(target.url, target.token)
     else:
-        service = await open_likes(target.store_url, create=create, limits=limits)
+        service = await open_likes(target.store, create=create, limits=limits)
     try:
         yield service
     finally:
@@ -118,5 +126,7 @@ async def open_likes(store: str, *, create: bool = False, limits: Limits | None 
 def needs_the_file(target: Target, command: str) -> str:
     """The store's URL, for a command that a server cannot do over HTTP. Raises SetupError if one was asked to."""
     if target.url is not None:
-        raise SetupError(f"{command} needs the file itself: stop the server, and leave out --url.")
-    return target.store_url
+        raise SetupError(
+            f"{command} needs the file itself: stop the server, and leave out --url and {URL}, or say --store."
+        )
+    return target.store

@@ -94,5 +94,5 @@ class Owner:
 
 def _in_use(database: Path, who: dict[str, Any]) -> StoreInUse:
     url, pid = who.get("url"), who.get("pid", "unknown")
-    mend = f"Talk to it: add --url {url}" if url else "Stop that process first, or use another file."
+    mend = f"Talk to it, with --url {url} in place of --store." if url else "Stop that process, or use another file."
     return StoreInUse(f"{database} is in use by process {pid}. {mend}", url)
