@@ -36,10 +36,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The port to listen on; 0 picks a free one."""
 
     identity: Literal["loopback", "header"] = "loopback"
-    """Who is calling. `loopback`: this machine's word, by `X-User-Id`. `header`: a gateway's word, by `user_header`."""
+    """Who is calling, by `user_header`. `loopback`: this machine's word, without it the service scope. `header`: a
+    gateway's word, and nobody has the service scope."""
 
     user_header: str = "x-user-id"
-    """With `identity = header`: the header in which the gateway puts the user it has authenticated."""
+    """The header that names the user; with `identity = header`, the one that the gateway has authenticated."""
 
     likers_visible_to: Literal["public", "known", "service"] = "known"
     """Who may list an item's likers and read its summary."""
