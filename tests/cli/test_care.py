@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -175,11 +176,21 @@ def test_doctor_checks_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ulimit -n" in doctor.check_open_files().mend
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_doctor_finds_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    assert doctor.check_folder(tmp_path).verdict is Verdict.PROBLEM
-    tmp_path.chmod(0o700)
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_doctor_finds_a_folder_that_cannot_be_written() -> None:
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as folder:  # not tmp_path: nobody else may look into its parents
+        Path(folder).chmod(0o555)
+        if root:  # whom permissions do not bind
+            os.seteuid(65534)
+        try:
+            finding = doctor.check_folder(Path(folder))
+        finally:
+            if root:
+                os.seteuid(0)
+        Path(folder).chmod(0o755)
+    assert finding.verdict is Verdict.PROBLEM
+    assert "cannot be written" in finding.found
 
 
 def test_bench_measures_and_leaves_nothing(cli: Cli) -> None:
