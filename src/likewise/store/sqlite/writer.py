@@ -70,7 +70,8 @@ class Writer:
         self.check()
         if len(ops) <= FOLDED_IN_LOOP_OPS_MAX and not self._pending:  # so the connection is free, and nobody writes
             batch = self._fold(ops)
-            await self._on_thread(partial(self._write, batch))
+            if batch.columns:
+                await self._on_thread(partial(self._write, batch))
         else:
             batch = await self._on_thread(lambda: self._write(self._fold(ops)))
         return batch.outcomes
