@@ -117,18 +117,19 @@ class App:
     def _call(self, route: Route, request: Request, target: str) -> Reply | Awaitable[Reply]:
         """The shortest way for a call that says nothing but its path, the whole way for the rest."""
         query = read_query(route.query, request.query)
-        call = Call(self, request, target, query, None)
+        call = Call(self, request, target, query)
         has_body = route.body is not None and (route.body_required or request.has_body())
         if has_body or request.query or route.who not in UNCHECKED or self.draining:
-            return self._call_checked(route, call)
+            return self._call_checked(route, call, has_body)
         return route.call(call)
 
-    async def _call_checked(self, route: Route, call: Call) -> Reply:
+    async def _call_checked(self, route: Route, call: Call, has_body: bool) -> Reply:
         if self.draining and route.call is not calls.livez:
             raise Closed("shutting down; ask again in a moment", 2)
         if route.who not in UNCHECKED:
             check(route.who, call.caller, self.settings, call.owner if "{user_id}" in route.path else None)
-        call.body = await read_body(route, call.request, self.settings)
+        if has_body:
+            call.body = await read_body(route, call.request, self.settings)
         if (named := call.named) is not None:
             acting_user(call.caller, named)  # to name another is refused, also where it would change nothing
         for asked in (call.query, call.body):

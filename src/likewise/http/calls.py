@@ -10,7 +10,6 @@ import msgspec
 from ..errors import Fault, InvalidInput, LikewiseError
 from ..likes import Likes
 from ..model import Count, Op, Page, Position
-from ..settings import Settings
 from ..times import parse_time, to_rfc3339
 from . import wire
 from .identity import Caller, acting_user
@@ -31,13 +30,13 @@ class Call:
 
     __slots__ = ("_caller", "app", "body", "likes", "query", "request", "target")
 
-    def __init__(self, app: "App", request: Request, target: str, query: Any, body: Any) -> None:
+    def __init__(self, app: "App", request: Request, target: str, query: Any) -> None:
         self.app = app
         self.likes: Likes = app.likes
         self.request = request
         self.target = target
         self.query = query
-        self.body = body
+        self.body: Any = None
         self._caller: Caller | None = None
 
     @property
@@ -46,10 +45,6 @@ class Call:
         if self._caller is None:
             self._caller = self.app.identity(self.request)
         return self._caller
-
-    @property
-    def settings(self) -> Settings:
-        return self.app.settings
 
     @property
     def user(self) -> str:

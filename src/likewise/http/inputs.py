@@ -24,9 +24,9 @@ def read_query(kind: type[msgspec.Struct], query: str) -> msgspec.Struct:
 
 
 async def read_body(route: Route, request: Request, settings: Settings) -> Any:
-    """The decoded body, or None where the route takes none or none was sent. Raises Problem and msgspec's errors."""
-    if route.body is None or not (route.body_required or request.has_body()):
-        return None
+    """The decoded body of a route that takes one; None if it may be left out and was. Raises Problem and msgspec's
+    errors."""
+    assert route.body is not None
     body = await request.body(settings.body_bytes_max)
     if body is None:
         limit = f"{settings.body_bytes_max:,} bytes"
