@@ -166,16 +166,16 @@ def check_address(settings: Settings) -> Finding:
 
 def check_store(store: str) -> Iterator[Finding]:
     """The file behind a store's URL, and the disk that it is on."""
+    from .store.owner import own_file
     from .store.sqlite import Settings as FileSettings
-    from .store.sqlite.owner import own_path
 
     try:
         url = StoreUrl.parse(store)
-        if url.file is None:
+        if url.path is None:
             yield Finding("store", Verdict.WARNING, store, "Nothing is kept: for tests only.")
             return
         url.settings(FileSettings)
-        path = own_path(url.file)  # the one that the lock is beside
+        path = own_file(url.path)  # the one that the lock is beside
     except SetupError as error:
         yield Finding("store", Verdict.PROBLEM, str(error), "Name a file of its own: --store sqlite:likes.db")
         return

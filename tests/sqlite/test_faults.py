@@ -201,5 +201,5 @@ async def test_writes_given_up_while_they_queue_leave_nothing_pending(folder: Pa
     held.set()
     await asyncio.gather(holding, given_up, return_exceptions=True)
     await store.apply([Op("u", "i", True)])
-    assert not store._writer._pending  # pyright: ignore[reportPrivateUsage]
+    assert store._writer._thread.idle  # pyright: ignore[reportPrivateUsage]
     await store.close()

@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     ],
 )
 def test_a_file_is_named(url: str, file: str) -> None:
-    assert StoreUrl.parse(url).file == Path(file)
+    assert StoreUrl.parse(url).path == Path(file)
 
 
 def test_settings_are_the_tiers() -> None:

@@ -49,7 +49,7 @@ def serve(
 
 
 def _say_started(settings: Settings, url: str) -> None:
-    kept = settings.store if StoreUrl.parse(settings.store).file else "nowhere: memory only"
+    kept = settings.store if StoreUrl.parse(settings.store).path else "nowhere: memory only"
     typer.echo(f"likewise listens on {url}, and keeps likes in {kept}. Ctrl-C stops it.")
     typer.echo(f"  try   curl -X PUT {url}/v1/items/post:42/like -H '{_header(settings)}: alice'")
     typer.echo(f"  read  {url}/docs")

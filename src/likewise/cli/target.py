@@ -114,7 +114,7 @@ async def opened(
 async def open_likes(store: str, *, create: bool = False, limits: Limits | None = None) -> Likes:
     """Open a store in this process. A typo in its name must not look like a store where nobody likes anything."""
     configure("text")  # on stderr: stdout is for answers, and for exports
-    path = StoreUrl.parse(store).file
+    path = StoreUrl.parse(store).path
     if path is not None and not create and not path.exists():
         raise SetupError(
             f"there is no file {path.absolute()}. Name yours with --store sqlite:FILE (or LIKEWISE_STORE); "

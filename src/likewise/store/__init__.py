@@ -14,9 +14,9 @@ async def open_store(url: str, *, clock: Clock = wall_clock) -> Store:
     Raises SetupError for a URL that names no store, and what the tier raises.
     """
     match named := StoreUrl.parse(url):
-        case StoreUrl(scheme="sqlite", file=Path() as file):
+        case StoreUrl(scheme="sqlite", path=Path() as path):
             from .sqlite import Settings, SqliteStore
 
-            return await SqliteStore.open(file, named.settings(Settings), clock=clock)
+            return await SqliteStore.open(path, named.settings(Settings), clock=clock)
         case _:
             return MemoryStore(clock=clock)

@@ -6,7 +6,9 @@ A tier knows its driver and this vocabulary, nothing of HTTP, caching or queues.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from ..errors import Fault, InvalidInput, PositionExpired
 from ..fold import Pair
 from ..model import Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
 
@@ -111,6 +113,38 @@ class Store(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Finish what was begun and let go of everything. Safe to call twice; after it, calls raise Closed."""
+
+
+class OneShard(NamedTuple):
+    """How a tier of a single shard makes positions, and what it takes for one of its own."""
+
+    epoch: int
+    shard: int = 0
+
+    def position(self, offset: int) -> Position:
+        """The position of an offset."""
+        return Position(self.epoch, ((self.shard, offset),))
+
+    def offset_of(self, position: Position, last: int) -> int:
+        """The inverse of `position`, in a store whose last offset is `last`. Raises InvalidInput."""
+        if position.epoch != self.epoch or any(shard != self.shard for shard, _ in position.offsets):
+            raise InvalidInput(Fault("position", "this position is of another store"))
+        offset = position.offset(self.shard)
+        if offset > last:
+            raise InvalidInput(Fault("position", "this store has not given that position yet; is it another store's?"))
+        return offset
+
+    def start_of(self, after: Position | None, first: int, last: int) -> int:
+        """The offset behind which `Store.changes` begins, where the changes from `first` to `last` are kept (both 0 if
+        there are none). Raises PositionExpired, InvalidInput."""
+        oldest = max(first - 1, 0)
+        start = oldest if after is None else self.offset_of(after, last)
+        if start < oldest:
+            raise PositionExpired(
+                f"changes before {self.position(first)} are no longer kept. "
+                "Read the state anew (export), then follow from the newest position."
+            )
+        return start
 
 
 def newest_first(likes: list[Like], limit: int, after: Keyset | None, by: str) -> Page[Like]:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import astuple
 
-from ..errors import Closed, Fault, InvalidInput, PositionExpired
+from ..errors import Closed
 from ..fold import NO_LIKES, Pair, Row, Tally, fold, pairs_of
 from ..model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
 from ..times import DAY, Clock, Ticker, wall_clock
-from .contract import Store, newest_first
+from .contract import OneShard, Store, newest_first
 
-SHARD = 0
 EXPIRE_CHANGES_MAX = 5_000
 
 
@@ -25,7 +24,7 @@ class MemoryStore(Store):
         self._tallies: dict[str, Tally] = {}
         self._changes: list[Change] = []
         self._notes: dict[str, bytes] = {}
-        self._epoch = clock()
+        self._shard = OneShard(clock())
         self._offset = 0
         self._clock = clock
         self._ticker = Ticker(clock)
@@ -37,7 +36,13 @@ class MemoryStore(Store):
         pairs = pairs_of(ops)
         rows = {pair: self._rows.get(pair) for pair in pairs if pair}
         folded = fold(
-            ops, pairs, rows, self._tallies, now=self._ticker.take(len(ops)), offset=self._offset, epoch=self._epoch
+            ops,
+            pairs,
+            rows,
+            self._tallies,
+            now=self._ticker.take(len(ops)),
+            offset=self._offset,
+            epoch=self._shard.epoch,
         )
         for pair, (_, after) in folded.rows.items():
             if after is None:
@@ -46,7 +51,7 @@ class MemoryStore(Store):
                 self._rows[pair] = after
         self._tallies.update(folded.tallies)
         self._changes += [
-            Change(Position(self._epoch, ((SHARD, offset),)), user_id, item_id, item_type, liked, at, liked_at)
+            Change(self._shard.position(offset), user_id, item_id, item_type, liked, at, liked_at)
             for offset, at, user_id, item_id, item_type, liked, liked_at in map(astuple, folded.changes)
         ]
         self._offset = folded.offset
@@ -95,23 +100,15 @@ class MemoryStore(Store):
 
     async def changes(self, after: Position | None, limit: int) -> Changes:
         self._check_open()
-        first = self._changes[0].position.offset(SHARD) if self._changes else self._offset + 1
-        start = first - 1
-        if after is not None:
-            await self.reach(after)
-            start = after.offset(SHARD)
-            if start < first - 1:
-                raise PositionExpired(f"changes before {first} are no longer kept")
+        first = self._changes[0].position.offset(self._shard.shard) if self._changes else 0
+        start = self._shard.start_of(after, first, self._offset)
         items = self._changes[start - first + 1 :][:limit]
-        position = items[-1].position if items else Position(self._epoch, ((SHARD, start),))
-        return Changes(items, position, position.offset(SHARD) < self._offset)
+        end = start + len(items)
+        return Changes(items, self._shard.position(end), end < self._offset)
 
     async def reach(self, position: Position) -> None:
         self._check_open()
-        if position.epoch != self._epoch or any(shard != SHARD for shard, _ in position.offsets):
-            raise InvalidInput(Fault("position", "this position is of another store"))
-        if position.offset(SHARD) > self._offset:
-            raise InvalidInput(Fault("position", "this store has not given that position yet; is it another store's?"))
+        self._shard.offset_of(position, self._offset)
 
     async def scan(self, after: Pair | None, limit: int) -> list[Like]:
         self._check_open()
@@ -120,8 +117,8 @@ class MemoryStore(Store):
 
     async def stats(self) -> Stats:
         self._check_open()
-        oldest = self._changes[0].position.offset(SHARD) if self._changes else None
-        return Stats(len(self._rows), Position(self._epoch, ((SHARD, self._offset),)), oldest, 0)
+        oldest = self._changes[0].position.offset(self._shard.shard) if self._changes else None
+        return Stats(len(self._rows), self._shard.position(self._offset), oldest, 0)
 
     async def ready(self) -> None:
         self._check_open()

@@ -14,11 +14,11 @@ KNOWN = "sqlite:likes.db (a file), memory: (nothing is kept)"
 
 
 class StoreUrl(msgspec.Struct, frozen=True):
-    """A URL that names a store: of which tier, in which file (None for one without), and what follows the `?`."""
+    """A URL that names a store: of which tier, where on disk (None for one without), and what follows the `?`."""
 
     text: str
     scheme: str
-    file: Path | None = None
+    path: Path | None = None
     query: str = ""
 
     @classmethod

@@ -12,18 +12,17 @@ from typing import Annotated, Any
 import apsw
 import msgspec
 
-from ...errors import Closed, Fault, InvalidInput, NotAStore, PositionExpired
+from ...errors import Closed, NotAStore
 from ...fold import Pair
 from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
 from ...times import DAY, Clock, Ticker, wall_clock
-from ..contract import Store, newest_first, page_of
+from ..contract import OneShard, Store, newest_first, page_of
+from ..owner import Owner, own_file
 from .checkpointer import Checkpointer
 from .database import connect, open_database, pragma, query, read, setup_errors, snapshot, statements
-from .owner import Owner, own_path
 from .verify import verify
 from .writer import Writer, to_json
 
-SHARD = 0
 WAL_MB = 32
 """The WAL's size that begins a checkpoint: larger ones write less in all and are slower to look up in."""
 
@@ -50,24 +49,25 @@ class SqliteStore(Store):
 
     def __init__(self, path: Path, settings: Settings, clock: Clock) -> None:
         """Blocks while it opens (and recovers) the file; raises SetupError. Use `open` in an event loop."""
-        self._path = path = own_path(path)
+        self._path = path = own_file(path)
         self._clock = clock
         self._settings = settings
         self._sql = statements()
-        self._owner = Owner(path)
+        self._owner = Owner(path, path.with_name(path.name + "-lock"))
         try:
             with setup_errors(path):
                 connection = open_database(path, settings.cache_mb * 3 / 4, clock(), settings.vfs)
                 self._reader = self._connect()
                 for_checkpoints = self._connect()
                 query(self._reader, "pragma query_only = 1")
-                self._epoch, offset, last_at = self._where_it_ended()
+                epoch, offset, last_at = self._where_it_ended()
         except BaseException:
             self._owner.release()
             raise
         frames_max = WAL_MB * 2**20 // pragma(connection, "page_size")
         checkpointer = Checkpointer(for_checkpoints, frames_max)
-        self._writer = Writer(connection, checkpointer, Ticker(clock, last_at), self._epoch, offset)
+        self._writer = Writer(connection, checkpointer, Ticker(clock, last_at), epoch, offset)
+        self._shard = OneShard(epoch)
         self._closed = False
 
     @classmethod
@@ -125,24 +125,19 @@ class SqliteStore(Store):
     async def changes(self, after: Position | None, limit: int) -> Changes:
         self._check_open()
         with snapshot(self._reader):
-            first, last, _ = self._one("change_bounds")
-            start = (first or 1) - 1 if after is None else self._offset_of(after, last or 0)
-            if first and start < first - 1:
-                raise PositionExpired(
-                    f"changes before {self._position(first)} are no longer kept. "
-                    "Read the state anew (export), then follow from the newest position."
-                )
+            first, last = self._change_bounds()
+            start = self._shard.start_of(after, first, last)
             rows = self._all("changes", start, limit)
         items = [
-            Change(self._position(seq), user_id, item_id, item_type, bool(liked), at, liked_at)
+            Change(self._shard.position(seq), user_id, item_id, item_type, bool(liked), at, liked_at)
             for seq, at, user_id, item_id, item_type, liked, liked_at in rows
         ]
         end = rows[-1][0] if rows else start
-        return Changes(items, self._position(end), end < (last or 0))
+        return Changes(items, self._shard.position(end), end < last)
 
     async def reach(self, position: Position) -> None:
-        _, last, _ = self._one("change_bounds")
-        self._offset_of(position, last or 0)
+        _, last = self._change_bounds()
+        self._shard.offset_of(position, last)
 
     async def scan(self, after: Pair | None, limit: int) -> list[Like]:
         return [Like(*row) for row in self._all("scan", *(after or ("", "")), limit)]
@@ -151,9 +146,11 @@ class SqliteStore(Store):
         self._check_open()
         with snapshot(self._reader):
             (likes,) = self._one("note", "likes")
-            first, last, _ = self._one("change_bounds")
+            first, last = self._change_bounds()
         files = (self._path, self._path.with_name(self._path.name + "-wal"))
-        return Stats(likes, self._position(last or 0), first, sum(f.stat().st_size for f in files if f.exists()))
+        return Stats(
+            likes, self._shard.position(last), first or None, sum(f.stat().st_size for f in files if f.exists())
+        )
 
     async def ready(self) -> None:
         self._one("note", "epoch")
@@ -198,6 +195,11 @@ class SqliteStore(Store):
                 f"{self._path} is damaged ({error}). Bring back a copy of it, or begin anew with another file."
             ) from error
 
+    def _change_bounds(self) -> tuple[int, int]:
+        """The first and the last change's offset; 0 and 0 if there are none."""
+        first, last, _ = self._one("change_bounds")
+        return first or 0, last or 0
+
     def _connect(self) -> apsw.Connection:
         return connect(self._path, self._settings.cache_mb / 8, self._settings.vfs)
 
@@ -210,16 +212,6 @@ class SqliteStore(Store):
     def _check_open(self) -> None:
         if self._closed:
             raise Closed("the store is closed")
-
-    def _position(self, offset: int) -> Position:
-        return Position(self._epoch, ((SHARD, offset),))
-
-    def _offset_of(self, position: Position, last: int) -> int:
-        if position.epoch != self._epoch or any(shard != SHARD for shard, _ in position.offsets):
-            raise InvalidInput(Fault("position", "this position is of another store"))
-        if position.offset(SHARD) > last:
-            raise InvalidInput(Fault("position", "this store has not given that position yet; is it another store's?"))
-        return position.offset(SHARD)
 
 
 def _behind(after: Keyset | None) -> tuple[int, str]:

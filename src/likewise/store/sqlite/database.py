@@ -9,6 +9,7 @@ from typing import Any, Literal
 import apsw
 
 from ...errors import Closed, NotAStore, SetupError, StoreFailed, Unavailable
+from ..writer_thread import Failure
 
 APPLICATION_ID = 0x4C694B65
 """'LiKe': marks a file as ours."""
@@ -157,6 +158,20 @@ def write_error(error: apsw.Error) -> StoreFailed:
     if isinstance(error, apsw.IOError):
         return StoreFailed(f"the disk failed ({error}); whether this was stored shows after a restart.", 60)
     return StoreFailed(f"the database could not be written ({error}); nothing of this was stored.", 10)
+
+
+def write_failure(error: Exception) -> Failure | None:
+    """What an error in the writer's thread means to it.
+
+    After a failed fsync the kernel may have dropped the pages, and a second fsync would lie: nothing is written then
+    until the file is opened anew, which reads what is really there.
+    """
+    if not isinstance(error, apsw.Error):
+        return None
+    broken = isinstance(error, apsw.IOError)
+    return Failure(
+        write_error(error), f"an earlier write failed ({error}). Check the disk, then restart." if broken else None
+    )
 
 
 def _sql(name: str) -> str:

@@ -5,9 +5,7 @@ threads that both have Python to run take turns at the interpreter's lock, and t
 (docs/decisions/003-one-statement-commits.md).
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,12 +13,12 @@ import apsw
 import msgspec
 import structlog
 
-from ...errors import Closed, StoreFailed
 from ...fold import Folded, fold, pairs_of
 from ...model import Op, Outcome
 from ...times import Ticker
+from ..writer_thread import WriterThread
 from .checkpointer import Checkpointer
-from .database import query, read, statements, transaction, write_error
+from .database import query, read, statements, transaction, write_failure
 
 log = structlog.get_logger("likewise.sqlite")
 
@@ -57,10 +55,7 @@ class Writer:
         self._offset = offset
         self._sql = statements()
         self._wal_frames = 0
-        self._broken: str | None = None
-        self._closed = False
-        self._thread = ThreadPoolExecutor(1, "likewise-writer")
-        self._pending: set[Future[Any]] = set()
+        self._thread = WriterThread(write_failure)
         connection.set_wal_hook(self._wal_grew)
         self.execute(self._sql["create_batch"])
         self.execute(self._sql["create_apply"])
@@ -68,12 +63,12 @@ class Writer:
     async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
         """One batch, one transaction."""
         self.check()
-        if len(ops) <= FOLDED_IN_LOOP_OPS_MAX and not self._pending:  # so the connection is free, and nobody writes
+        if len(ops) <= FOLDED_IN_LOOP_OPS_MAX and self._thread.idle:  # so the connection is free, and nobody writes
             batch = self._fold(ops)
             if batch.columns:
-                await self._on_thread(partial(self._write, batch))
+                await self._thread.run(partial(self._write, batch))
         else:
-            batch = await self._on_thread(lambda: self._write(self._fold(ops)))
+            batch = await self._thread.run(lambda: self._write(self._fold(ops)))
         return batch.outcomes
 
     async def run(self, work: Callable[[], R]) -> R:
@@ -81,9 +76,11 @@ class Writer:
 
         def transact() -> R:
             with transaction(self._connection, "immediate"):
-                return work()
+                result = work()
+            self._committed()
+            return result
 
-        return await self._on_thread(transact)
+        return await self._thread.run(transact)
 
     def execute(self, sql: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """Within `run`: a statement, to its end."""
@@ -99,18 +96,11 @@ class Writer:
 
     def check(self) -> None:
         """Raises what a write would raise before it begins."""
-        if self._closed:
-            raise Closed("the store is closed")
-        if self._broken:
-            raise StoreFailed(self._broken, 60)
+        self._thread.check()
 
     async def close(self) -> None:
         """Finish what was begun, move the WAL into the database, let go."""
-        if self._closed:
-            return
-        self._closed = True
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown()
+        await self._thread.close(self._close)
 
     def _close(self) -> None:
         self._checkpointer.close()
@@ -118,27 +108,6 @@ class Writer:
             self._connection.close()
         except apsw.Error as error:  # the WAL keeps everything; whoever opens the file next moves it
             log.warning("the last checkpoint failed", error=str(error))
-
-    async def _on_thread(self, work: Callable[[], R]) -> R:
-        self.check()
-        future = self._thread.submit(self._guarded, work)
-        self._pending.add(future)
-        future.add_done_callback(self._pending.discard)
-        return await asyncio.wrap_future(future)
-
-    def _guarded(self, work: Callable[[], R]) -> R:
-        if self._broken:
-            raise StoreFailed(self._broken, 60)
-        try:
-            result = work()
-        except apsw.Error as error:
-            if isinstance(error, apsw.IOError):
-                # After a failed fsync the kernel may have dropped the pages, and a second fsync would lie. Only
-                # opening the file anew, which reads what is really there, may go on from here.
-                self._broken = f"an earlier write failed ({error}). Check the disk, then restart."
-            raise write_error(error) from error
-        self._checkpointer.committed(self._connection, self._wal_frames)
-        return result
 
     def _fold(self, ops: Sequence[Op]) -> "_Batch":
         pairs = pairs_of(ops)
@@ -161,7 +130,11 @@ class Writer:
         if batch.columns:
             self.execute(self._sql["apply"], *batch.columns)
             self._offset = batch.offset
+            self._committed()
         return batch
+
+    def _committed(self) -> None:
+        self._checkpointer.committed(self._connection, self._wal_frames)
 
     def _wal_grew(self, _connection: apsw.Connection, _database: str, frames: int) -> int:
         self._wal_frames = frames

@@ -1,7 +1,7 @@
-"""One process owns a database file. The proof is a lock on a file beside it, which dies with the process.
+"""One process owns a store on disk. The proof is a lock on a file made for it, which dies with the process.
 
-The lock is not taken on the database itself: closing any handle of a file drops all of a process's POSIX locks on it,
-SQLite's own included.
+The lock is on no file of the database itself: closing any handle of a file drops all of a process's POSIX locks on it,
+the engine's own included.
 """
 
 import json
@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ...errors import SetupError, StoreInUse
+from ..errors import SetupError, StoreInUse
 
 if sys.platform == "win32":
     import msvcrt
@@ -26,7 +26,7 @@ else:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def own_path(database: Path) -> Path:
+def own_file(database: Path) -> Path:
     """The one path of a database file, however it was named: two owners by two names would each have a lock.
 
     Raises SetupError for what has no such path: a file of several names (hard links), or no file at all.
@@ -50,13 +50,14 @@ def own_path(database: Path) -> Path:
 
 
 class Owner:
-    """Holds the lock of a database file, named by its `own_path`, from construction to `release`.
+    """Holds the lock of a store, on the file `lock`, from construction to `release`.
 
-    Raises StoreInUse if another process has it, SetupError if the folder cannot be written.
+    `store` is the one path of what is owned. Raises StoreInUse if another process has it, SetupError if the lock's
+    folder cannot be written.
     """
 
-    def __init__(self, database: Path) -> None:
-        self.path = database.with_name(database.name + "-lock")
+    def __init__(self, store: Path, lock: Path) -> None:
+        self.path = lock
         try:
             self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -69,7 +70,7 @@ class Owner:
         except OSError as error:
             who = self._read()
             os.close(self._handle)
-            raise _in_use(database, who) from error
+            raise _in_use(store, who) from error
         self.announce(None)
 
     def announce(self, url: str | None) -> None:
@@ -92,7 +93,7 @@ class Owner:
             return {}
 
 
-def _in_use(database: Path, who: dict[str, Any]) -> StoreInUse:
+def _in_use(store: Path, who: dict[str, Any]) -> StoreInUse:
     url, pid = who.get("url"), who.get("pid", "unknown")
-    mend = f"Talk to it, with --url {url} in place of --store." if url else "Stop that process, or use another file."
-    return StoreInUse(f"{database} is in use by process {pid}. {mend}", url)
+    mend = f"Talk to it, with --url {url} in place of --store." if url else "Stop that process, or use another store."
+    return StoreInUse(f"{store} is in use by process {pid}. {mend}", url)
