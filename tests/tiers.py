@@ -21,4 +21,5 @@ class Tier:
 TIERS = [
     Tier("memory", lambda folder: "memory:", durable=False),
     Tier("sqlite", lambda folder: f"sqlite:{quote(str(folder / 'likes.db'))}", durable=True),
+    Tier("rocksdb", lambda folder: f"rocksdb:{quote(str(folder / 'likes'))}", durable=True),
 ]

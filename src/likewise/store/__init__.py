@@ -1,11 +1,25 @@
 """The one place that names the tiers. A driver is imported only when its tier is chosen."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
+from ..errors import SetupError
 from ..times import Clock, wall_clock
 from .contract import Store
 from .memory import MemoryStore
 from .url import StoreUrl
+
+
+@contextmanager
+def extra(tier: str, driver: str) -> Generator[None]:
+    """Say how to install a tier's driver where it is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != driver:
+            raise
+        raise SetupError(f"{tier}: needs {driver}. Install it with: pip install 'likewise[{tier}]'") from error
 
 
 async def open_store(url: str, *, clock: Clock = wall_clock) -> Store:
@@ -18,5 +32,11 @@ async def open_store(url: str, *, clock: Clock = wall_clock) -> Store:
             from .sqlite import Settings, SqliteStore
 
             return await SqliteStore.open(path, named.settings(Settings), clock=clock)
+        case StoreUrl(scheme="rocksdb", path=Path() as path):
+            with extra("rocksdb", "rocksdict"):
+                from .rocksdb import RocksStore
+                from .rocksdb import Settings as RocksSettings
+
+            return await RocksStore.open(path, named.settings(RocksSettings), clock=clock)
         case _:
             return MemoryStore(clock=clock)

@@ -10,7 +10,7 @@ from ..errors import SetupError
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-KNOWN = "sqlite:likes.db (a file), memory: (nothing is kept)"
+KNOWN = "sqlite:likes.db (a file), rocksdb:likes/ (a folder), memory: (nothing is kept)"
 
 
 class StoreUrl(msgspec.Struct, frozen=True):
@@ -28,7 +28,9 @@ class StoreUrl(msgspec.Struct, frozen=True):
         place, _, query = rest.partition("?")
         match scheme if colon else "":
             case "sqlite":
-                return cls(text, scheme, _file(text, place.removeprefix("//")), query)
+                return cls(text, scheme, _path(text, place.removeprefix("//"), "a file, as in sqlite:likes.db"), query)
+            case "rocksdb":
+                return cls(text, scheme, _path(text, place.removeprefix("//"), "a folder, as in rocksdb:likes/"), query)
             case "memory":
                 if rest.removeprefix("//"):
                     raise SetupError(f"{text}: a store in memory has no name and no settings; write memory:")
@@ -46,16 +48,16 @@ class StoreUrl(msgspec.Struct, frozen=True):
             raise SetupError(f"{self.text}: {error}. Known settings: {known}.") from error
 
 
-def _file(text: str, place: str) -> Path:
+def _path(text: str, place: str, wanted: str) -> Path:
     if not place:
-        raise SetupError(f"{text} names no store: name a file, as in sqlite:likes.db")
+        raise SetupError(f"{text} names no store: name {wanted}")
     if place == ":memory:":
-        raise SetupError(f"{text} is no file. A store that keeps nothing is called memory:")
+        raise SetupError(f"{text} is nowhere on disk. A store that keeps nothing is called memory:")
     try:
         name = unquote(place, errors="strict")
         name.encode()  # undecodable bytes of the command line are surrogates here
     except UnicodeError as error:
-        raise SetupError(f"{text!r} names no file: its name must be UTF-8") from error
+        raise SetupError(f"{text!r} names no path: it must be UTF-8") from error
     if "\0" in name:
-        raise SetupError(f"{text!r} names no file: no name has a null byte in it")
+        raise SetupError(f"{text!r} names no path: none has a null byte in it")
     return Path(name)

@@ -25,8 +25,8 @@ END = b"\x00"
 
 TOP = 2**64 - 1
 
-CHANGES = b"x"
-"""What all keys of changes begin with."""
+REGISTER, COUNT, TIMELINE, LIKERS, CHANGES = b"r", b"c", b"t", b"l", b"x"
+"""What all keys of each kind begin with."""
 
 _U64 = Struct(">Q")
 _pack = _U64.pack
@@ -46,6 +46,11 @@ def register_pair(key: bytes) -> tuple[str, str]:
 
 def count(item_id: str) -> bytes:
     return f"c{item_id}".encode()
+
+
+def count_item(key: bytes) -> str:
+    """The inverse of `count`."""
+    return key[1:].decode()
 
 
 def note(key: str) -> bytes:
@@ -89,8 +94,3 @@ def changes_offset(key: bytes) -> int:
 def behind(key: bytes) -> bytes:
     """The first key that sorts after `key`."""
     return key + b"\x00"
-
-
-def behind_all(prefix: bytes) -> bytes:
-    """A key that sorts after all that begin with `prefix`, and before all else that does. The prefix ends in no FF."""
-    return prefix[:-1] + bytes([prefix[-1] + 1])

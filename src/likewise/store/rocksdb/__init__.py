@@ -1,0 +1,152 @@
+"""The `rocksdb:` tier: likes in one directory, in this process. For one machine that has to carry a lot.
+
+Writes go through one thread (`writer.py`) in whole batches. Reads run right here in the event loop's thread, on a view
+of what is durable (`view.py`): a point read takes microseconds, a thread hop costs more. `keys.py` says what is stored
+under which keys.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice, takewhile
+from pathlib import Path
+
+from ...fold import Pair
+from ...model import Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
+from ...times import DAY, Clock, Ticker, wall_clock
+from ..contract import OneShard, Store
+from ..owner import Owner
+from . import keys
+from .database import LOCK, Database, Settings, mark, own_folder, setup_errors
+from .values import Tip, changes_of
+from .verify import verify
+from .view import View
+from .writer import Draft, Writer
+
+__all__ = ["RocksStore", "Settings"]
+
+EPOCH = keys.note("epoch")
+TRIM_CHANGES_MAX = 5_000
+
+
+class RocksStore(Store):
+    """One RocksDB directory. Open it with `RocksStore.open`."""
+
+    def __init__(self, folder: Path, settings: Settings, clock: Clock) -> None:
+        """Blocks while it opens (and recovers) the directory; raises SetupError. Use `open` in an event loop."""
+        self._path = path = own_folder(folder)
+        self._clock = clock
+        self._settings = settings
+        self._owner = Owner(path, path / LOCK)
+        try:
+            with setup_errors(path):
+                mark(path)
+                self._database = Database(path, settings)
+                epoch, tip = self._where_it_ended()
+        except BaseException:
+            self._owner.release()
+            raise
+        self._shard = OneShard(epoch)
+        self._writer = Writer(self._database, Ticker(clock, tip.last_at), epoch, tip)
+        self._closed = False
+
+    @classmethod
+    async def open(cls, folder: Path, settings: Settings | None = None, *, clock: Clock = wall_clock) -> "RocksStore":
+        """Open or make the directory. Raises SetupError (StoreInUse, NotAStore, …)."""
+        return await asyncio.to_thread(cls, folder, settings or Settings(), clock)
+
+    def announce(self, url: str) -> None:
+        self._owner.announce(url)
+
+    async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
+        return await self._writer.apply(ops)
+
+    async def counts(self, item_ids: Sequence[str]) -> list[Count]:
+        return self._writer.view.counts(item_ids)
+
+    async def liked(self, pairs: Sequence[Pair]) -> list[int | None]:
+        return self._writer.view.liked(pairs)
+
+    async def likes_of(
+        self, user_id: str, limit: int, after: Keyset | None = None, item_type: str | None = None
+    ) -> Page[Like]:
+        return self._writer.view.likes_of(user_id, limit, after, item_type)
+
+    async def likers_of(
+        self, item_id: str, limit: int, after: Keyset | None = None, among: Sequence[str] | None = None
+    ) -> Page[Like]:
+        return self._writer.view.likers_of(item_id, limit, after, among)
+
+    async def summaries(
+        self, item_ids: Sequence[str], user_id: str | None, among: Sequence[str] | None, show: int
+    ) -> list[Summary]:
+        view = self._writer.view
+        return [view.summary(item_id, user_id, among, show) for item_id in item_ids]
+
+    async def changes(self, after: Position | None, limit: int) -> Changes:
+        return self._writer.view.changes(self._shard, after, limit)
+
+    async def reach(self, position: Position) -> None:
+        self._shard.offset_of(position, self._writer.view.tip().offset)
+
+    async def scan(self, after: Pair | None, limit: int) -> list[Like]:
+        return self._writer.view.scan(after, limit)
+
+    async def stats(self) -> Stats:
+        tip = self._writer.view.tip()
+        bytes_on_disk = sum(file.stat().st_size for file in self._path.iterdir())
+        return Stats(tip.likes, self._shard.position(tip.offset), tip.first or None, bytes_on_disk)
+
+    async def ready(self) -> None:
+        self._writer.view.tip()
+        self._writer.check()
+
+    async def expire(self) -> int:
+        before = self._clock() - int(self._settings.changes_kept_days * DAY)
+        return await self._writer.run(partial(self._trim, before))
+
+    def _trim(self, before: int, draft: Draft) -> int:
+        """Drop changes older than `before`, whole commits by one range, never the newest: the next continues it."""
+        tip, dropped = draft.tip, 0
+        for _, value in self._writer.look().lists(keys.changes(tip.first), keys.CHANGES):
+            changes = changes_of(value)
+            old = takewhile(lambda change: change.at < before and change.offset < tip.offset, changes)
+            n = sum(1 for _ in islice(old, TRIM_CHANGES_MAX - dropped))
+            dropped += n
+            if n < len(changes):
+                draft.put_changes(changes[n:])
+                break
+        if dropped:
+            draft.delete_changes(tip.first, tip.first + dropped - 1)
+            draft.tip = tip._replace(first=tip.first + dropped)
+        return dropped
+
+    async def verify(self, repair: bool = False) -> Report:
+        return await verify(self._writer, repair)
+
+    async def remember(self, key: str, value: bytes) -> None:
+        await self._writer.run(lambda draft: draft.batch.put(_kept(key), value))
+
+    async def recall(self, key: str) -> bytes | None:
+        return self._writer.view.get(_kept(key))
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await self._writer.close()
+        self._owner.release()
+
+    def _where_it_ended(self) -> tuple[int, Tip]:
+        """The directory's epoch, which begins now if it is new, and its tip."""
+        view = View(self._database.points, self._database.lists)
+        epoch = view.get(EPOCH)
+        if epoch is None:
+            epoch = self._clock().to_bytes(8, "big")
+            self._database.points.put(EPOCH, epoch)
+            self._database.sync()
+        return int.from_bytes(epoch, "big"), view.tip()
+
+
+def _kept(key: str) -> bytes:
+    return keys.note("kept:" + key)

@@ -1,0 +1,215 @@
+"""Opening a RocksDB directory: what it is, how it is configured, and RocksDB's errors in our words.
+
+rocksdict raises plain `Exception`s whose text begins with RocksDB's status ("Corruption: …", "IO error: …").
+"""
+
+import os
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import msgspec
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    DBRecoveryMode,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteBufferManager,
+    WriteOptions,
+)
+
+from ...errors import NotAStore, SetupError, StoreFailed
+from ..writer_thread import Failure
+
+FORMAT = 1
+"""Of the keys and values. A directory of another one is refused."""
+
+MARK = "likewise.json"
+"""Says that a directory is ours, and of which format, before RocksDB touches anything in it."""
+
+LOCK = "likewise.lock"
+
+BLOOM_BITS = 10
+"""A like that never was is looked for on disk once in a hundred times."""
+
+MEMTABLE_MB_MAX = 32
+"""Larger ones write a little less, and each insert into them costs more than that is worth."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What follows the `?` of `rocksdb:likes/?memory_mb=512&changes_kept_days=7`.
+
+    `memory_mb` bounds what RocksDB holds: blocks, their indexes and filters, and what is not yet in a file.
+    """
+
+    memory_mb: Annotated[int, msgspec.Meta(ge=16, le=2**20)] = 512
+    changes_kept_days: Annotated[float, msgspec.Meta(gt=0, le=36_525)] = 7
+
+
+class SyncFailed(Exception):
+    """An fsync failed."""
+
+
+class Database:
+    """An open directory: its two column families (see `keys.py`), and how to write to both at once."""
+
+    def __init__(self, path: Path, settings: Settings, access: AccessType | None = None) -> None:
+        general, families = options(settings.memory_mb)
+        self.points = Rdict(str(path), general, families, access or AccessType.read_write())
+        self.lists = self.points.get_column_family("lists")
+        self.lists_family = self.points.get_column_family_handle("lists")
+        self._unsynced = WriteOptions()
+        self._unsynced.memtable_insert_hint_per_batch = True  # batches are in the order of the keys
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """The values of these points as they are now, durable or not; None where there is none."""
+        return cast(Any, self.points).get(keys)
+
+    def write(self, batch: WriteBatch) -> None:
+        """All of a batch or nothing; durable only after `sync`. Consumes the batch."""
+        self.points.write(batch, self._unsynced)
+
+    def sync(self) -> None:
+        """Returns once everything written before is on disk. Other threads run meanwhile, as they do not in `write`."""
+        try:
+            self.points.flush_wal(True)
+        except Exception as error:
+            raise SyncFailed(str(error)) from error
+
+    def close(self) -> None:
+        del self.lists_family
+        self.lists.close()
+        self.points.close()
+
+
+def options(memory_mb: int) -> tuple[Options, dict[str, Options]]:
+    """The options of the database, which are those of `points`, and those of `lists`: all within one budget.
+
+    Blocks, indexes, filters and memtables share one cache. A quarter of it may be memtables.
+    """
+    cache = Cache(memory_mb * 2**20)
+    memtables = WriteBufferManager.new_write_buffer_manager_with_cache(memory_mb * 2**20 // 4, False, cache)
+    memtable_bytes = min(MEMTABLE_MB_MAX, max(2, memory_mb // 16)) * 2**20
+    points, lists = _options(cache, memtable_bytes, BLOOM_BITS), _options(cache, memtable_bytes, 0)
+    points.set_write_buffer_manager(memtables)
+    return points, {"lists": lists}
+
+
+def _options(cache: Cache, memtable_bytes: int, bloom_bits: int) -> Options:
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(cache)
+    blocks.set_cache_index_and_filter_blocks(True)
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    blocks.set_format_version(5)
+    options = Options(raw_mode=True)
+    if bloom_bits:
+        blocks.set_bloom_filter(bloom_bits, False)
+        options.set_memtable_whole_key_filtering(True)
+        options.set_memtable_prefix_bloom_ratio(0.1)
+    options.set_block_based_table_factory(blocks)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    options.set_write_buffer_size(memtable_bytes)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_bottommost_compression_type(DBCompressionType.zstd())
+    options.set_max_background_jobs(3)
+    options.set_bytes_per_sync(2**20)
+    options.set_max_total_wal_size(8 * memtable_bytes)
+    options.set_keep_log_file_num(4)
+    # A torn tail was never answered and is dropped. Damage before it would be answered likes: refuse to open.
+    options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
+    return options
+
+
+def own_folder(folder: Path) -> Path:
+    """The one path of a store's directory, made if it is not there. Raises SetupError, NotAStore; nothing in a
+    directory that is not ours is touched."""
+    path = Path(os.path.realpath(folder))
+    try:
+        path.mkdir(exist_ok=True)
+        names = set(os.listdir(path))
+    except FileNotFoundError as error:
+        raise SetupError(f"cannot make {path}: its folder does not exist. mkdir -p {path.parent}") from error
+    except OSError as error:
+        what = "is a file; name a folder" if path.exists() and not stat.S_ISDIR(path.stat().st_mode) else error.strerror
+        raise SetupError(f"cannot keep likes in {path}: {what}.") from error
+    if MARK in names:
+        _check_mark(path, names)
+    elif names - {LOCK}:
+        raise NotAStore(f"{path} holds other files. Give likewise a folder of its own, an empty or a new one.")
+    return path
+
+
+def _check_mark(path: Path, names: set[str]) -> None:
+    try:
+        found = msgspec.json.decode((path / MARK).read_bytes(), type=dict[str, int])["format"]
+    except (OSError, msgspec.DecodeError, KeyError) as error:
+        raise NotAStore(f"{path / MARK} is damaged ({error}). {BRING_BACK}") from error
+    if found != FORMAT:
+        raise NotAStore(
+            f"{path} was written by another version of likewise (format {found}, this one knows {FORMAT}). "
+            "Use that version, or another folder."
+        )
+    if "CURRENT" not in names and names - {MARK, LOCK}:
+        raise NotAStore(f"{path} is damaged: its file CURRENT is missing. {BRING_BACK}")
+
+
+BRING_BACK = "Bring back a backup of the folder (likewise restore), or begin anew in another one."
+
+
+def mark(path: Path) -> None:
+    """Make a directory ours, durably."""
+    if (path / MARK).exists():
+        return
+    with open(path / MARK, "xb") as file:
+        file.write(msgspec.json.encode({"format": FORMAT}))
+        file.flush()
+        os.fsync(file.fileno())
+    for folder in (path, path.parent):
+        handle = os.open(folder, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+
+
+@contextmanager
+def setup_errors(path: Path) -> Generator[None]:
+    """What RocksDB says while opening, in words that tell what to do."""
+    try:
+        yield
+    except SetupError:
+        raise
+    except Exception as error:
+        text = str(error)
+        if "Corruption" in text or "No such file" in text:
+            raise NotAStore(f"{path} is damaged ({text}). {BRING_BACK}") from error
+        if "No space left" in text:
+            raise SetupError(f"cannot open {path}: the disk is full. Free some space.") from error
+        raise SetupError(
+            f"cannot open {path} ({text}). Check the folder's rights, and whether the disk is well."
+        ) from error
+
+
+def write_failure(error: Exception) -> Failure | None:
+    """What an error in the writer's thread means to it.
+
+    After a failed fsync the kernel may have dropped what was written, and a second fsync would lie: nothing is written
+    then until the directory is opened anew.
+    """
+    if isinstance(error, SyncFailed):
+        return Failure(
+            StoreFailed(f"the disk failed ({error}); whether this was stored shows after a restart.", 60),
+            broken=f"an earlier write failed ({error}). Check the disk, then restart.",
+        )
+    if type(error) is not Exception:  # rocksdict's own are of no class of their own
+        return None
+    if "No space left" in str(error):
+        return Failure(
+            StoreFailed("the disk is full; nothing of this was stored. Free some space, then ask again.", 10)
+        )
+    return Failure(StoreFailed(f"the store could not be written ({error}); nothing of this was stored.", 10))

@@ -1,0 +1,64 @@
+"""The values of the RocksDB tier: what stands under the keys of `keys.py`."""
+
+from struct import Struct
+from typing import NamedTuple
+
+import msgspec
+
+from ...fold import Folded, Row, Tally, Transition
+
+_LIKED_AT = Struct(">Q")
+_TALLY = Struct(">QQ")
+_TIP = Struct(">QQQQ")
+
+changes_to_bytes = msgspec.msgpack.Encoder().encode
+changes_of = msgspec.msgpack.Decoder(list[Transition]).decode
+
+
+class Tip(NamedTuple):
+    """Where the store stands: the last change's offset and time, the first change still kept (0: none), all likes."""
+
+    offset: int = 0
+    last_at: int = 0
+    first: int = 0
+    likes: int = 0
+
+    def after(self, folded: Folded) -> "Tip":
+        """Where the store stands once these changes are in it; there is at least one."""
+        come = sum((after is not None) - (before is not None) for before, after in folded.rows.values())
+        changes = folded.changes
+        return Tip(folded.offset, changes[-1].at, self.first or changes[0].offset, self.likes + come)
+
+    def to_bytes(self) -> bytes:
+        return _TIP.pack(*self)
+
+    @classmethod
+    def of(cls, value: bytes) -> "Tip":
+        return cls(*_TIP.unpack(value))
+
+
+def row_to_bytes(row: Row) -> bytes:
+    liked_at, item_type = row
+    return _LIKED_AT.pack(liked_at) + (item_type or "").encode()
+
+
+def row_of(value: bytes) -> Row:
+    return _LIKED_AT.unpack_from(value)[0], type_of(type_part(value))
+
+
+def type_part(row: bytes) -> bytes:
+    """The item_type of a row's bytes, as bytes."""
+    return row[_LIKED_AT.size :]
+
+
+def type_of(value: bytes) -> str | None:
+    """An item_type, which is never empty."""
+    return value.decode() or None
+
+
+def tally_to_bytes(tally: Tally) -> bytes:
+    return _TALLY.pack(*tally)
+
+
+def tally_of(value: bytes) -> Tally:
+    return _TALLY.unpack(value)
