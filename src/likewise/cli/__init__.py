@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..errors import LikewiseError
-from . import care, data, files, serve
+from . import care, copies, data, files, serve
 
 INTERRUPTED = 130
 """128 + SIGINT, as a shell reports it."""
@@ -86,6 +86,7 @@ app.command("import")(files.import_)
 app.command()(files.export)
 app.command()(data.forget_user)
 app.command()(data.forget_item)
+app.command()(copies.move)
 app.command()(care.verify)
 app.command()(care.doctor)
 app.command()(care.bench)

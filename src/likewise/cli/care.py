@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from ..model import Report
-from .output import likes_in_words, say, say_json
+from .output import say, say_json, say_report
 from .target import JsonOption, StoreOption, UrlOption, needs_the_file, open_likes, target_of
 
 
@@ -24,7 +24,7 @@ def verify(
     if as_json:
         say_json(msgspec.to_builtins(report))
     else:
-        _say_report(report)
+        say_report(report)
     if report.drifted and not report.repaired:
         raise typer.Exit(1)
 
@@ -35,19 +35,6 @@ async def _verify(store: str, repair: bool) -> Report:
         return await likes.verify(repair)
     finally:
         await likes.close()
-
-
-def _say_report(report: Report) -> None:
-    checked = f"checked {likes_in_words(report.likes)} of {report.items:,} items: counts, timelines, lists of likers"
-    if not report.drifted:
-        say(f"{checked}. Everything agrees.")
-        return
-    say(f"{checked}. {report.drifted:,} places disagree with the likes:")
-    for drift in report.drift:
-        say(f"  {drift.view} of {drift.id}: {drift.detail}")
-    if report.drifted > len(report.drift):
-        say(f"  … and {report.drifted - len(report.drift):,} more")
-    say("All of them were mended." if report.repaired else "`likewise verify --repair` mends them.")
 
 
 def doctor(

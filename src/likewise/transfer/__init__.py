@@ -1,6 +1,6 @@
-"""Moving likes in and out as CSV, NDJSON and Parquet: `likewise import` and `likewise export`.
+"""Moving likes in and out as CSV, NDJSON and Parquet (`likewise import`, `likewise export`), and between stores.
 
 `formats.py` says which format and opens files, `reading.py` cuts text into batches of rows and `rows.py` makes each an
-op, `parquet.py` does both for Parquet (and writes it), `importing.py` applies ops, `exporting.py` writes likes. Nothing
-in here prints.
+op, `parquet.py` does both for Parquet (and writes it), `importing.py` applies ops, `exporting.py` writes likes.
+`moving.py` copies all likes of one store into another. Nothing in here prints.
 """
