@@ -41,8 +41,8 @@ class Transition(msgspec.Struct, array_like=True, gc=False):
 class Folded(NamedTuple):
     """What a batch comes to: an outcome per op, its changes in order, and the net writes.
 
-    `rows` has (before, after) for each pair whose row ends differently than it began, `tallies` the new count of each
-    item that any change touched, and `offset` the offset of the last change.
+    `rows` has (before, after) for each pair whose row ends differently than it began, in the order in which `fold` was
+    given them, `tallies` the new count of each item that any change touched, and `offset` the last change's offset.
     """
 
     outcomes: list[Outcome]
@@ -101,7 +101,7 @@ def fold(
         else:
             liked_at = None if row is None else row[0]
         outcomes.append(Outcome(liked, changed, liked_at, tally[0], tally[1], epoch, shard, offset))
-    net = {pair: (rows[pair], row) for pair, row in current.items() if row != rows[pair]}
+    net = {pair: (row, current[pair]) for pair, row in rows.items() if pair in current and current[pair] != row}
     return Folded(outcomes, changes, net, counts, offset)
 
 

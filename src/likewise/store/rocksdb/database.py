@@ -38,7 +38,7 @@ LOCK = "likewise.lock"
 BLOOM_BITS = 10
 """A like that never was is looked for on disk once in a hundred times."""
 
-MEMTABLE_MB_MAX = 32
+MEMTABLE_MB_MAX = 16
 """Larger ones write a little less, and each insert into them costs more than that is worth."""
 
 
@@ -118,6 +118,7 @@ def _options(cache: Cache, memtable_bytes: int, bloom_bits: int) -> Options:
     options.set_write_buffer_size(memtable_bytes)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_bottommost_compression_type(DBCompressionType.zstd())
+    options.set_max_bytes_for_level_base(8 * memtable_bytes)
     options.set_max_background_jobs(3)
     options.set_bytes_per_sync(2**20)
     options.set_max_total_wal_size(8 * memtable_bytes)

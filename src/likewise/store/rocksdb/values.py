@@ -38,21 +38,19 @@ class Tip(NamedTuple):
 
 
 def row_to_bytes(row: Row) -> bytes:
-    liked_at, item_type = row
-    return _LIKED_AT.pack(liked_at) + (item_type or "").encode()
+    return _LIKED_AT.pack(row[0]) + type_to_bytes(row[1])
 
 
 def row_of(value: bytes) -> Row:
-    return _LIKED_AT.unpack_from(value)[0], type_of(type_part(value))
+    return _LIKED_AT.unpack_from(value)[0], type_of(value[_LIKED_AT.size :])
 
 
-def type_part(row: bytes) -> bytes:
-    """The item_type of a row's bytes, as bytes."""
-    return row[_LIKED_AT.size :]
+def type_to_bytes(item_type: str | None) -> bytes:
+    return b"" if item_type is None else item_type.encode()
 
 
 def type_of(value: bytes) -> str | None:
-    """An item_type, which is never empty."""
+    """The inverse of `type_to_bytes`; no item_type is empty."""
     return value.decode() or None
 
 

@@ -15,7 +15,7 @@ from itertools import groupby
 from ...fold import Pair
 from ...model import Drift, Report
 from . import keys
-from .values import row_of, tally_of, type_part
+from .values import row_of, tally_of, type_of
 from .view import View
 from .writer import Draft, Writer
 
@@ -73,8 +73,7 @@ class _Verification:
         for key, value in self._walk(self._view.lists, keys.TIMELINE):
             user_id = keys.list_owner(key)
             liked_at, item_id = keys.ranked_parts(key, len(keys.timeline_of(user_id)))
-            row = self._view.get(keys.register(user_id, item_id))
-            if row and row_of(row)[0] == liked_at and type_part(row) == value:
+            if self._view.row((user_id, item_id)) == (liked_at, type_of(value)):
                 right += 1
             else:
                 self._suspect("timeline", user_id, STRAY, (user_id, item_id), key)

@@ -12,13 +12,13 @@ from typing import TypeVar
 from rocksdict import WriteBatch
 
 from ...errors import Closed
-from ...fold import NO_LIKES, Folded, Pair, Row, Tally, Transition, fold, pairs_of
+from ...fold import Folded, Pair, Row, Tally, Transition, fold, pairs_of
 from ...model import Op, Outcome
 from ...times import Ticker
 from ..writer_thread import WriterThread
 from . import keys
 from .database import Database, write_failure
-from .values import Tip, changes_to_bytes, row_of, row_to_bytes, tally_of, tally_to_bytes, type_part
+from .values import Tip, changes_to_bytes, row_of, row_to_bytes, tally_of, tally_to_bytes, type_to_bytes
 from .view import TIP, View
 
 R = TypeVar("R")
@@ -103,7 +103,7 @@ class Writer:
     def _fold(self, ops: Sequence[Op]) -> tuple[list[Outcome], "Draft | None"]:
         """What a batch comes to: outcomes, and what is to be written (None: nothing)."""
         pairs = pairs_of(ops)
-        rows, tallies = self._state(sorted({pair for pair in pairs if pair}))
+        rows, tallies = self._state(pairs)
         now = self._ticker.take(len(ops))
         folded = fold(ops, pairs, rows, tallies, now=now, offset=self._tip.offset, epoch=self._epoch)
         if not folded.changes:
@@ -112,17 +112,15 @@ class Writer:
         draft.put_folded(folded)
         return folded.outcomes, draft
 
-    def _state(self, pairs: list[Pair]) -> tuple[dict[Pair, Row | None], dict[str, Tally]]:
-        """The rows of these pairs and the counts of their items, by one multi-get."""
-        items = sorted({item_id for _, item_id in pairs})
-        found = self._database.get_many(
-            [keys.register(*pair) for pair in pairs] + [keys.count(item_id) for item_id in items]
-        )
-        rows = {pair: row_of(value) if value else None for pair, value in zip(pairs, found, strict=False)}
-        tallies = {
-            item_id: tally_of(value) if value else NO_LIKES
-            for item_id, value in zip(items, found[len(pairs) :], strict=True)
-        }
+    def _state(self, pairs: list[Pair | None]) -> tuple[dict[Pair, Row | None], dict[str, Tally]]:
+        """The rows of these pairs, in the order of their keys, and the counts of their items, by one multi-get."""
+        by_key = {keys.register(*pair): pair for pair in pairs if pair}
+        register = sorted(by_key)
+        items = sorted({item_id for _, item_id in by_key.values()})
+        found = self._database.get_many(register + [keys.count(item_id) for item_id in items])
+        rows = {by_key[key]: row_of(value) if value else None for key, value in zip(register, found, strict=False)}
+        counts = found[len(register) :]
+        tallies = {item_id: tally_of(value) for item_id, value in zip(items, counts, strict=True) if value}
         return rows, tallies
 
 
@@ -136,31 +134,28 @@ class Draft:
 
     def put_folded(self, folded: Folded) -> None:
         """Everything that a folded batch comes to, in the order of the keys: RocksDB inserts neighbours faster."""
-        put = self.batch.put
+        put, lists = self.batch.put, self._lists
         likers: list[bytes] = []
-        for pair, (before, after) in sorted(folded.rows.items()):
+        for pair, (before, after) in folded.rows.items():
             if before:
                 self.delete_listed(pair, before[0])
             if after is None:
                 self.batch.delete(keys.register(*pair))
             else:
                 user_id, item_id = pair
-                value = row_to_bytes(after)
-                put(keys.register(user_id, item_id), value)
-                put(keys.ranked(keys.timeline_of(user_id), after[0], item_id), type_part(value), self._lists)
+                put(keys.register(user_id, item_id), row_to_bytes(after))
+                put(keys.ranked(keys.timeline_of(user_id), after[0], item_id), type_to_bytes(after[1]), lists)
                 likers.append(keys.ranked(keys.likers_of(item_id), after[0], user_id))
         for key in sorted(likers):
-            put(key, b"", self._lists)
-        for item_id, tally in sorted(folded.tallies.items()):
-            self.put_tally(item_id, tally)
+            put(key, b"", lists)
+        for item_id in sorted(folded.tallies):
+            put(keys.count(item_id), tally_to_bytes(folded.tallies[item_id]))
         self.put_changes(folded.changes)
 
     def put_listed(self, pair: Pair, row: Row) -> None:
         """A like's entries in both lists."""
         user_id, item_id = pair
-        self.batch.put(
-            keys.ranked(keys.timeline_of(user_id), row[0], item_id), type_part(row_to_bytes(row)), self._lists
-        )
+        self.batch.put(keys.ranked(keys.timeline_of(user_id), row[0], item_id), type_to_bytes(row[1]), self._lists)
         self.batch.put(keys.ranked(keys.likers_of(item_id), row[0], user_id), b"", self._lists)
 
     def delete_listed(self, pair: Pair, liked_at: int) -> None:

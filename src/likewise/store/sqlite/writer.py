@@ -151,7 +151,7 @@ class _Batch(NamedTuple):
 
 def _columns(folded: Folded) -> tuple[str | int, ...]:
     """What a batch comes to, as the columns of the `batch` view, each in the order of its table's key."""
-    net = sorted(folded.rows.items())
+    net = folded.rows.items()  # in the order of `distinct`, which is the key's
     come = [(*pair, *after) for pair, (_, after) in net if after]
     likers = [(item_id, ~liked_at, user_id) for user_id, item_id, liked_at, _ in come]
     gone_users: list[tuple[str, int, str]] = []
