@@ -16,7 +16,7 @@ from ...model import Changes, Count, Keyset, Like, Op, Outcome, Page, Position, 
 from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import OneShard, Store
 from ..owner import Owner
-from . import keys
+from . import backup, keys
 from .database import LOCK, Database, Settings, mark, own_folder, setup_errors
 from .values import Tip, changes_of
 from .verify import verify
@@ -40,6 +40,7 @@ class RocksStore(Store):
         self._owner = Owner(path, path / LOCK)
         try:
             with setup_errors(path):
+                backup.clear(path)
                 mark(path)
                 self._database = Database(path, settings)
                 epoch, tip = self._where_it_ended()
@@ -120,6 +121,11 @@ class RocksStore(Store):
             draft.delete_changes(tip.first, tip.first + dropped - 1)
             draft.tip = tip._replace(first=tip.first + dropped)
         return dropped
+
+    async def backup(self, folder: Path) -> None:
+        await asyncio.to_thread(self._database.flush)
+        work = await self._writer.here(lambda: backup.checkpoint(self._database, self._path))
+        await asyncio.to_thread(backup.hand_over, work, folder)
 
     async def verify(self, repair: bool = False) -> Report:
         return await verify(self._writer, repair)

@@ -82,6 +82,11 @@ class Database:
         except Exception as error:
             raise SyncFailed(str(error)) from error
 
+    def flush(self) -> None:
+        """Put what is in memory into files."""
+        self.points.flush()
+        self.lists.flush()
+
     def close(self) -> None:
         del self.lists_family
         self.lists.close()
@@ -172,9 +177,16 @@ def mark(path: Path) -> None:
         file.write(msgspec.json.encode({"format": FORMAT}))
         file.flush()
         os.fsync(file.fileno())
-    for folder in (path, path.parent):
-        handle = os.open(folder, os.O_RDONLY)
+    sync_path(path)
+    sync_path(path.parent)
+
+
+def sync_path(path: Path) -> None:
+    """Make a file's content, or a folder's entries, durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
         os.fsync(handle)
+    finally:
         os.close(handle)
 
 
