@@ -32,6 +32,8 @@ TRIM_CHANGES_MAX = 5_000
 class RocksStore(Store):
     """One RocksDB directory. Open it with `RocksStore.open`."""
 
+    scheme = "rocksdb"
+
     def __init__(self, folder: Path, settings: Settings, clock: Clock) -> None:
         """Blocks while it opens (and recovers) the directory; raises SetupError. Use `open` in an event loop."""
         self._path = path = own_folder(folder)
@@ -48,7 +50,7 @@ class RocksStore(Store):
             self._owner.release()
             raise
         self._shard = OneShard(epoch)
-        self._writer = Writer(self._database, Ticker(clock, tip.last_at), epoch, tip)
+        self._writer = Writer(self._database, Ticker(clock, tip.last_at), self._shard, tip)
         self._closed = False
 
     @classmethod
@@ -122,10 +124,16 @@ class RocksStore(Store):
             draft.tip = tip._replace(first=tip.first + dropped)
         return dropped
 
-    async def backup(self, folder: Path) -> None:
+    async def backup(self, copy: Path, /) -> None:
+        self._writer.check()
         await asyncio.to_thread(self._database.flush)
         work = await self._writer.here(lambda: backup.checkpoint(self._database, self._path))
-        await asyncio.to_thread(backup.hand_over, work, folder)
+        await backup.hand_over(work, copy)
+
+    async def begin_epoch(self) -> None:
+        epoch = self._shard.next_epoch(self._clock)
+        await self._writer.run(lambda draft: draft.batch.put(EPOCH, _epoch_to_bytes(epoch)))
+        self._shard = self._writer.shard = OneShard(epoch)
 
     async def verify(self, repair: bool = False) -> Report:
         return await verify(self._writer, repair)
@@ -148,10 +156,14 @@ class RocksStore(Store):
         view = View(self._database.points, self._database.lists)
         epoch = view.get(EPOCH)
         if epoch is None:
-            epoch = self._clock().to_bytes(8, "big")
+            epoch = _epoch_to_bytes(self._clock())
             self._database.points.put(EPOCH, epoch)
             self._database.sync()
         return int.from_bytes(epoch, "big"), view.tip()
+
+
+def _epoch_to_bytes(epoch: int) -> bytes:
+    return epoch.to_bytes(8, "big")
 
 
 def _kept(key: str) -> bytes:

@@ -4,13 +4,17 @@ Files of RocksDB are never changed once they are written, so a linked copy stays
 are copied. Either way, the checkpoint is first made inside the store's own directory.
 """
 
+import asyncio
+import errno
 import os
 import shutil
 from pathlib import Path
 
 from rocksdict import Checkpoint
 
-from .database import Database, mark, sync_path
+from ...errors import StoreFailed
+from ..disk import sync
+from .database import Database, mark
 
 WORK = "checkpoint"
 
@@ -25,17 +29,36 @@ def checkpoint(database: Database, store: Path) -> Path:
     return work
 
 
-def hand_over(work: Path, folder: Path) -> None:
-    """Make the checkpoint the content of `folder`, which is empty or not there, durably."""
+async def hand_over(work: Path, copy: Path) -> None:
+    """Move the checkpoint to `copy`, durably. Raises StoreFailed; then, and if cancelled, nothing is left there."""
+    if await asyncio.to_thread(copy.exists):
+        raise StoreFailed(f"{copy} exists already. Choose another place.", 10)
+    moving = asyncio.ensure_future(asyncio.to_thread(_move, work, copy))
     try:
-        os.rename(work, folder)
-    except OSError:  # another file system
-        shutil.copytree(work, folder, dirs_exist_ok=True)
+        await asyncio.shield(moving)
+    except BaseException as error:
+        await asyncio.wait([moving])
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(copy, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise StoreFailed(
+                f"the copy {copy} could not be written: {error}. The store itself is unharmed.", 10
+            ) from error
+        raise
+
+
+def _move(work: Path, copy: Path) -> None:
+    try:
+        os.rename(work, copy)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copytree(work, copy)
+        for file in copy.iterdir():
+            sync(file)
         shutil.rmtree(work)
-        for file in folder.iterdir():
-            sync_path(file)
-    sync_path(folder)
-    sync_path(folder.absolute().parent)
+    sync(copy)
+    sync(copy.absolute().parent)
 
 
 def clear(store: Path) -> None:

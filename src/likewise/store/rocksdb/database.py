@@ -25,6 +25,7 @@ from rocksdict import (
 )
 
 from ...errors import NotAStore, SetupError, StoreFailed
+from ..disk import sync
 from ..writer_thread import Failure
 
 FORMAT = 1
@@ -177,17 +178,8 @@ def mark(path: Path) -> None:
         file.write(msgspec.json.encode({"format": FORMAT}))
         file.flush()
         os.fsync(file.fileno())
-    sync_path(path)
-    sync_path(path.parent)
-
-
-def sync_path(path: Path) -> None:
-    """Make a file's content, or a folder's entries, durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path)
+    sync(path.parent)
 
 
 @contextmanager

@@ -77,9 +77,15 @@ def ranked_parts(key: bytes, start: int) -> tuple[int, str]:
     return TOP - _unpack_from(key, start)[0], key[start + RANK_BYTES :].decode()
 
 
-def list_owner(key: bytes) -> str:
-    """Whose list a `ranked` key belongs to."""
-    return key[1 : key.index(END)].decode()
+def entry_parts(key: bytes) -> tuple[str, int, str]:
+    """(whose list, liked_at, id) of a list's key."""
+    end = key.index(END)
+    return key[1:end].decode(), *ranked_parts(key, end + 1)
+
+
+def list_owner(key: bytes) -> bytes:
+    """Whose list a `ranked` key belongs to, as bytes."""
+    return key[1 : key.index(END)]
 
 
 def changes(offset: int) -> bytes:

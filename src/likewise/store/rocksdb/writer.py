@@ -15,6 +15,7 @@ from ...errors import Closed
 from ...fold import Folded, Pair, Row, Tally, Transition, fold, pairs_of
 from ...model import Op, Outcome
 from ...times import Ticker
+from ..contract import OneShard
 from ..writer_thread import WriterThread
 from . import keys
 from .database import Database, write_failure
@@ -30,10 +31,10 @@ FOLDED_IN_LOOP_OPS_MAX = 256
 class Writer:
     """Runs one write at a time, each durable before its caller hears of it or anyone can read it."""
 
-    def __init__(self, database: Database, ticker: Ticker, epoch: int, tip: Tip) -> None:
+    def __init__(self, database: Database, ticker: Ticker, shard: OneShard, tip: Tip) -> None:
         self._database = database
         self._ticker = ticker
-        self._epoch = epoch
+        self.shard = shard
         self._tip = tip
         self._thread = WriterThread(write_failure)
         self._view: View | None = self.look()
@@ -105,7 +106,7 @@ class Writer:
         pairs = pairs_of(ops)
         rows, tallies = self._state(pairs)
         now = self._ticker.take(len(ops))
-        folded = fold(ops, pairs, rows, tallies, now=now, offset=self._tip.offset, epoch=self._epoch)
+        folded = fold(ops, pairs, rows, tallies, now=now, offset=self._tip.offset, epoch=self.shard.epoch)
         if not folded.changes:
             return folded.outcomes, None
         draft = Draft(self._database, self._tip.after(folded))
