@@ -1,4 +1,4 @@
-"""What is wrong with a set-up, and how to mend it: checks of this machine, the settings and the store's file.
+"""What is wrong with a set-up, and how to mend it: checks of this machine, the settings and the store.
 
 Nothing here changes anything, and no check opens the store: one that is in use is looked at from outside.
 """
@@ -165,32 +165,57 @@ def check_address(settings: Settings) -> Finding:
 
 
 def check_store(store: str) -> Iterator[Finding]:
-    """The file behind a store's URL, and the disk that it is on."""
+    """What is behind a store's URL, and the disk that it is on."""
+    try:
+        url = StoreUrl.parse(store)
+        looks = {"sqlite": _look_at_file, "rocksdb": _look_at_folder}.get(url.scheme)
+        if looks is None or url.path is None:
+            yield Finding("store", Verdict.WARNING, store, "Nothing is kept: for tests only.")
+            return
+        place = looks(url, url.path)
+    except SetupError as error:
+        yield Finding("store", Verdict.PROBLEM, str(error), "Name one of its own: --store sqlite:likes.db")
+        return
+    finding = check_folder(place.folder)
+    yield finding
+    if finding.verdict is not Verdict.PROBLEM:
+        yield check_disk(place.folder)
+        yield check_file_system(place.folder)
+        yield place.check()
+        yield check_owner(place.lock)
+
+
+class _Place(NamedTuple):
+    """Where a store is: the folder that it writes in, its lock, and the check of what is there."""
+
+    folder: Path
+    lock: Path
+    check: Callable[[], Finding]
+
+
+def _look_at_file(url: StoreUrl, path: Path) -> _Place:
     from .store.owner import own_file
     from .store.sqlite import Settings as FileSettings
 
-    try:
-        url = StoreUrl.parse(store)
-        if url.path is None:
-            yield Finding("store", Verdict.WARNING, store, "Nothing is kept: for tests only.")
-            return
-        url.settings(FileSettings)
-        path = own_file(url.path)  # the one that the lock is beside
-    except SetupError as error:
-        yield Finding("store", Verdict.PROBLEM, str(error), "Name a file of its own: --store sqlite:likes.db")
-        return
-    folder = path.parent
-    finding = check_folder(folder)
-    yield finding
-    if finding.verdict is not Verdict.PROBLEM:
-        yield check_disk(folder)
-        yield check_file_system(folder)
-        yield check_file(path)
-        yield check_owner(path)
+    url.settings(FileSettings)
+    path = own_file(path)  # the one that the lock is beside
+    return _Place(path.parent, path.with_name(path.name + "-lock"), lambda: check_file(path))
+
+
+def _look_at_folder(url: StoreUrl, path: Path) -> _Place:
+    from .store import extra
+
+    with extra("rocksdb", "rocksdict"):
+        from .store.rocksdb import Settings as FolderSettings
+        from .store.rocksdb.folder import LOCK
+
+    url.settings(FolderSettings)
+    path = path.resolve()
+    return _Place(path if path.exists() else path.parent, path / LOCK, lambda: check_store_folder(path))
 
 
 def check_folder(folder: Path) -> Finding:
-    """SQLite makes files beside the database, so the folder has to be writable as well."""
+    """Every store makes files in its folder; SQLite's beside the database."""
     if not folder.is_dir():
         return Finding("folder", Verdict.PROBLEM, f"{folder} does not exist", f"mkdir -p {folder}")
     try:
@@ -211,7 +236,7 @@ def check_disk(folder: Path) -> Finding:
 
 
 def check_file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> Finding:
-    """SQLite's WAL needs memory shared between processes and honest locks: no network file system has both."""
+    """A store needs honest locks, and SQLite's WAL memory shared between processes: no network file system has both."""
     if (kind := _file_system_of(folder, mounts)) is None:
         return Finding("file system", Verdict.OK, "unknown; it must not be a network file system")
     if kind in NETWORK_FILE_SYSTEMS:
@@ -249,10 +274,25 @@ def check_file(path: Path) -> Finding:
     return Finding("store", Verdict.OK, f"{path}, schema {version}, {size}")
 
 
-def check_owner(path: Path) -> Finding:
-    """Who has the file. Its owner writes that into the lock file, and takes it out again when it ends in peace."""
+def check_store_folder(path: Path) -> Finding:
+    """Whether a RocksDB store's folder is ours, by the mark in it; RocksDB itself is not asked."""
+    from .store.rocksdb.folder import FORMAT, check
+
+    if not path.exists():
+        return Finding("store", Verdict.OK, f"{path} will be made")
     try:
-        who: dict[str, Any] = json.loads(path.with_name(path.name + "-lock").read_bytes())
+        ours = check(path)
+    except SetupError as error:
+        return Finding("store", Verdict.PROBLEM, str(error), "Use another folder.")
+    size = sum(file.stat().st_size for file in path.iterdir())
+    found = f"{path}, format {FORMAT}, {size / 2**20:,.1f} MiB" if ours else f"{path} is empty, and will be made ours"
+    return Finding("store", Verdict.OK, found)
+
+
+def check_owner(lock: Path) -> Finding:
+    """Who has the store. Its owner writes that into the lock file, and takes it out again when it ends in peace."""
+    try:
+        who: dict[str, Any] = json.loads(lock.read_bytes())
         pid, url = int(who["pid"]), who.get("url")
     except (OSError, ValueError, KeyError, TypeError):
         return Finding("in use", Verdict.OK, "by nobody")

@@ -17,7 +17,8 @@ from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import OneShard, Store
 from ..owner import Owner
 from . import backup, keys
-from .database import LOCK, Database, Settings, mark, own_folder, setup_errors
+from .database import Database, Settings, setup_errors
+from .folder import LOCK, mark, own_folder
 from .values import Tip, changes_of
 from .verify import verify
 from .view import View

@@ -14,7 +14,8 @@ from rocksdict import Checkpoint
 
 from ...errors import StoreFailed
 from ..disk import sync
-from .database import Database, mark
+from .database import Database
+from .folder import mark
 
 WORK = "checkpoint"
 

@@ -3,8 +3,6 @@
 rocksdict raises plain `Exception`s whose text begins with RocksDB's status ("Corruption: …", "IO error: …").
 """
 
-import os
-import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,16 +23,8 @@ from rocksdict import (
 )
 
 from ...errors import NotAStore, SetupError, StoreFailed
-from ..disk import sync
 from ..writer_thread import Failure
-
-FORMAT = 1
-"""Of the keys and values. A directory of another one is refused."""
-
-MARK = "likewise.json"
-"""Says that a directory is ours, and of which format, before RocksDB touches anything in it."""
-
-LOCK = "likewise.lock"
+from .folder import BRING_BACK
 
 BLOOM_BITS = 10
 """A like that never was is looked for on disk once in a hundred times."""
@@ -132,54 +122,6 @@ def _options(cache: Cache, memtable_bytes: int, bloom_bits: int) -> Options:
     # A torn tail was never answered and is dropped. Damage before it would be answered likes: refuse to open.
     options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
     return options
-
-
-def own_folder(folder: Path) -> Path:
-    """The one path of a store's directory, made if it is not there. Raises SetupError, NotAStore; nothing in a
-    directory that is not ours is touched."""
-    path = Path(os.path.realpath(folder))
-    try:
-        path.mkdir(exist_ok=True)
-        names = set(os.listdir(path))
-    except FileNotFoundError as error:
-        raise SetupError(f"cannot make {path}: its folder does not exist. mkdir -p {path.parent}") from error
-    except OSError as error:
-        what = "is a file; name a folder" if path.exists() and not stat.S_ISDIR(path.stat().st_mode) else error.strerror
-        raise SetupError(f"cannot keep likes in {path}: {what}.") from error
-    if MARK in names:
-        _check_mark(path, names)
-    elif names - {LOCK}:
-        raise NotAStore(f"{path} holds other files. Give likewise a folder of its own, an empty or a new one.")
-    return path
-
-
-def _check_mark(path: Path, names: set[str]) -> None:
-    try:
-        found = msgspec.json.decode((path / MARK).read_bytes(), type=dict[str, int])["format"]
-    except (OSError, msgspec.DecodeError, KeyError) as error:
-        raise NotAStore(f"{path / MARK} is damaged ({error}). {BRING_BACK}") from error
-    if found != FORMAT:
-        raise NotAStore(
-            f"{path} was written by another version of likewise (format {found}, this one knows {FORMAT}). "
-            "Use that version, or another folder."
-        )
-    if "CURRENT" not in names and names - {MARK, LOCK}:
-        raise NotAStore(f"{path} is damaged: its file CURRENT is missing. {BRING_BACK}")
-
-
-BRING_BACK = "Bring back a backup of the folder (likewise restore), or begin anew in another one."
-
-
-def mark(path: Path) -> None:
-    """Make a directory ours, durably."""
-    if (path / MARK).exists():
-        return
-    with open(path / MARK, "xb") as file:
-        file.write(msgspec.json.encode({"format": FORMAT}))
-        file.flush()
-        os.fsync(file.fileno())
-    sync(path)
-    sync(path.parent)
 
 
 @contextmanager
