@@ -68,7 +68,7 @@ class Finding(NamedTuple):
 
 def examine(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None = None) -> Iterator[Finding]:
     """All checks, one after the other. `flags` are settings, as in `settings.load`."""
-    yield from (check_python(), check_sqlite(), check_parquet(), check_clock(), check_open_files())
+    yield from (check_python(), check_sqlite(), check_extras(), check_clock(), check_open_files())
     try:
         settings = load(flags, environment, config)
     except SetupError as error:
@@ -103,10 +103,13 @@ def check_sqlite() -> Finding:
     return Finding("sqlite", Verdict.OK, f"{version} (apsw {apsw.apsw_version()})")
 
 
-def check_parquet() -> Finding:
-    if importlib.util.find_spec("pyarrow"):
-        return Finding("extras", Verdict.OK, "parquet")
-    return Finding("extras", Verdict.OK, "none; Parquet files need: pip install 'likewise[parquet]'")
+def check_extras() -> Finding:
+    """What is optional, and what brings it."""
+    extras = {"parquet": "pyarrow", "rocksdb": "rocksdict"}
+    there = [name for name, module in extras.items() if importlib.util.find_spec(module)]
+    missing = [f"pip install 'likewise[{name}]'" for name in extras if name not in there]
+    found = ", ".join(there) or "none"
+    return Finding("extras", Verdict.OK, found + (f"; for the others: {', '.join(missing)}" if missing else ""))
 
 
 def check_clock(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Finding:

@@ -142,10 +142,25 @@ def test_doctor_looks_at_the_file_behind_a_link(cli: Cli) -> None:
     assert "hard links" in findings(cli, "--store", "sqlite:link.db", code=1)["store"].found
 
 
+def test_doctor_looks_at_a_folder_without_opening_it(cli: Cli) -> None:
+    url = "rocksdb:likes"
+    assert "will be made" in findings(cli, "--store", url)["store"].found
+    assert not (cli.folder / "likes").exists()
+    cli("like", "alice", "post:1", "--store", url)
+    assert "format 1" in findings(cli, "--store", url)["store"].found
+    with Likes.open(url):
+        assert str(os.getpid()) in findings(cli, "--store", url)["in use"].found
+    (cli.folder / "likes" / "likewise.json").write_text('{"format": 99}')
+    assert "another version" in findings(cli, "--store", url, code=1)["store"].found
+    cli.write("others.txt", "precious")
+    assert "other files" in findings(cli, "--store", "rocksdb:.", code=1)["store"].found
+
+
 @pytest.mark.parametrize(
     ("url", "says"),
     [
         ("sqlite:.", "is a folder"),
+        ("rocksdb:likes?memory_mb=1", "memory_mb"),
         ("sqlite::memory:", "is called memory:"),
         ("memory:?x=1", "no settings"),
         ("sqlite:likes.db?cache_mb=0", "cache_mb"),
