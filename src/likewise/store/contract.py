@@ -6,11 +6,13 @@ A tier knows its driver and this vocabulary, nothing of HTTP, caching or queues.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 from ..errors import Fault, InvalidInput, PositionExpired
 from ..fold import Pair
 from ..model import Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
+from ..times import Clock
 
 
 class Store(ABC):
@@ -19,6 +21,9 @@ class Store(ABC):
     Calls may overlap, but `apply` is called by one writer at a time (the write batcher). A read begun after an
     `apply` returned sees it.
     """
+
+    scheme: ClassVar[str]
+    """The tier's name, as URLs begin with it."""
 
     @abstractmethod
     async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
@@ -107,6 +112,20 @@ class Store(ABC):
     async def recall(self, key: str) -> bytes | None:
         """The note kept under `key`, or None."""
 
+    @abstractmethod
+    async def backup(self, copy: Path, /) -> None:
+        """Write a copy of the store, as it stands at one moment between two commits, to where nothing is yet. Another
+        store of this tier can be opened there.
+
+        Durable before it returns; if it fails or is cancelled, nothing is left there. Safe under load: reads and
+        writes go on. Raises StoreFailed if the copy cannot be written, InvalidInput for a store that keeps nothing.
+        """
+
+    @abstractmethod
+    async def begin_epoch(self) -> None:
+        """Make this a store of its own, which never gave any position: those given so far, by this store or by the one
+        that it is a copy of, are refused from now on. Durable. For a copy just opened, before anyone else uses it."""
+
     def announce(self, url: str) -> None:  # noqa: B027 - a tier that many processes share has nobody to tell
         """Tell other processes that are refused this store where this one serves it."""
 
@@ -120,6 +139,10 @@ class OneShard(NamedTuple):
 
     epoch: int
     shard: int = 0
+
+    def next_epoch(self, clock: Clock) -> int:
+        """An epoch for `Store.begin_epoch`: a moment, as every epoch is, and never this one again."""
+        return max(clock(), self.epoch + 1)
 
     def position(self, offset: int) -> Position:
         """The position of an offset."""

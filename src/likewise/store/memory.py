@@ -4,10 +4,11 @@ Also useful in an application's own tests: `Likes.open("memory:")`. Nothing surv
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from msgspec.structs import astuple
 
-from ..errors import Closed
+from ..errors import Closed, Fault, InvalidInput
 from ..fold import NO_LIKES, Pair, Row, Tally, fold, pairs_of
 from ..model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
 from ..times import DAY, Clock, Ticker, wall_clock
@@ -18,6 +19,8 @@ EXPIRE_CHANGES_MAX = 5_000
 
 class MemoryStore(Store):
     """Two dictionaries and a list."""
+
+    scheme = "memory"
 
     def __init__(self, *, clock: Clock = wall_clock, changes_kept_days: float = 7) -> None:
         self._rows: dict[Pair, Row] = {}
@@ -141,6 +144,14 @@ class MemoryStore(Store):
     async def recall(self, key: str) -> bytes | None:
         self._check_open()
         return self._notes.get(key)
+
+    async def backup(self, copy: Path, /) -> None:
+        self._check_open()
+        raise InvalidInput(Fault("store", "memory: keeps nothing, so there is nothing to back up"))
+
+    async def begin_epoch(self) -> None:
+        self._check_open()
+        self._shard = OneShard(self._shard.next_epoch(self._clock))
 
     async def close(self) -> None:
         self._closed = True

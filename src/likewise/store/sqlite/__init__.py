@@ -5,6 +5,7 @@ connection of their own: a point read takes microseconds, a thread hop costs mor
 """
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Po
 from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import OneShard, Store, newest_first, page_of
 from ..owner import Owner, own_file
+from .backup import back_up, remove
 from .checkpointer import Checkpointer
 from .database import connect, open_database, pragma, query, read, setup_errors, snapshot, statements
 from .verify import verify
@@ -46,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class SqliteStore(Store):
     """One SQLite file. Open it with `SqliteStore.open`."""
+
+    scheme = "sqlite"
 
     def __init__(self, path: Path, settings: Settings, clock: Clock) -> None:
         """Blocks while it opens (and recovers) the file; raises SetupError. Use `open` in an event loop."""
@@ -167,7 +171,32 @@ class SqliteStore(Store):
 
     async def verify(self, repair: bool = False) -> Report:
         self._check_open()
-        return await verify(self._connect, self._writer, repair)
+        return await verify(self._connect, self._writer, repair, self._check_open)
+
+    async def backup(self, copy: Path, /) -> None:
+        self._check_open()
+        cancelled = threading.Event()
+
+        def check() -> None:
+            self._check_open()
+            if cancelled.is_set():
+                raise Closed("the backup was cancelled")
+
+        copying = asyncio.ensure_future(asyncio.to_thread(back_up, self._connect, copy, self._settings.vfs, check))
+        try:
+            await asyncio.shield(copying)
+        except asyncio.CancelledError:
+            cancelled.set()
+            await asyncio.wait((copying,))
+            if not copying.exception():  # it was over before it heard of it
+                remove(copy)
+            raise
+
+    async def begin_epoch(self) -> None:
+        epoch = self._shard.next_epoch(self._clock)
+        await self._writer.run(lambda: self._writer.execute(self._sql["put_note"], "epoch", epoch))
+        self._writer.epoch = epoch
+        self._shard = OneShard(epoch)
 
     async def remember(self, key: str, value: bytes) -> None:
         await self._writer.run(lambda: self._writer.execute(self._sql["put_note"], "kept:" + key, value))

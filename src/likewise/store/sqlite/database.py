@@ -17,6 +17,10 @@ APPLICATION_ID = 0x4C694B65
 VERSION = 1
 """Of the schema. A file of a newer one is refused, of an older one migrated."""
 
+WAL_FILE_MB_MAX = 64
+"""What the file of a WAL that starts over is cut to. A copy or a long read makes it grow; without this it would stay so
+until the store is closed. Above what the checkpoints keep it to, so that it is not cut at every one."""
+
 PAGE_BYTES = 2048
 """Small pages: a random like dirties a whole page of each view (docs/decisions/002-sqlite-layout.md)."""
 
@@ -94,6 +98,7 @@ def configure(connection: apsw.Connection, cache_mb: float) -> None:
     query(connection, "pragma journal_mode = wal")
     query(connection, "pragma synchronous = full")
     query(connection, "pragma wal_autocheckpoint = 0")
+    query(connection, f"pragma journal_size_limit = {WAL_FILE_MB_MAX * 2**20}")
     query(connection, "pragma temp_store = memory")
     query(connection, f"pragma cache_size = {-int(cache_mb * 1024)}")
 

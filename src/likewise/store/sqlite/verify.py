@@ -30,20 +30,29 @@ PAIR_CHECKS = {
 """Per check: the key that its ranges run over, the view that it holds against the register, what it finds."""
 
 
-async def verify(connect: Callable[[], apsw.Connection], writer: Writer, repair: bool) -> Report:
-    """See `Store.verify`."""
+async def verify(
+    connect: Callable[[], apsw.Connection], writer: Writer, repair: bool, check_open: Callable[[], None]
+) -> Report:
+    """See `Store.verify`. Ends with what `check_open` raises once the store is closed: nobody waits for it then."""
     loop = asyncio.get_running_loop()
 
     def mend(work: Callable[[], None]) -> None:
         if repair:
             asyncio.run_coroutine_threadsafe(writer.run(work), loop).result()
 
-    return await asyncio.to_thread(lambda: _Verification(connect(), writer, mend).run(repair))
+    return await asyncio.to_thread(lambda: _Verification(connect(), writer, mend, check_open).run(repair))
 
 
 class _Verification:
-    def __init__(self, connection: apsw.Connection, writer: Writer, mend: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        writer: Writer,
+        mend: Callable[[Callable[[], None]], None],
+        check_open: Callable[[], None],
+    ) -> None:
         self._connection = connection
+        self._check_open = check_open
         self._writer = writer
         self._mend = mend
         self._sql = statements("verify.sql")
@@ -113,6 +122,7 @@ class _Verification:
             start = end
 
     def _read(self, statement: str, *bindings: Any) -> list[tuple[Any, ...]]:
+        self._check_open()
         self._writer.give_way()
         return read(self._connection, self._sql[statement], bindings)
 

@@ -51,7 +51,7 @@ class Writer:
         self._connection = connection
         self._checkpointer = checkpointer
         self._ticker = ticker
-        self._epoch = epoch
+        self.epoch = epoch
         self._offset = offset
         self._sql = statements()
         self._wal_frames = 0
@@ -122,7 +122,7 @@ class Writer:
             dict(zip(items, _decode_tallies(tallies), strict=True)),
             now=self._ticker.take(len(ops)),
             offset=self._offset,
-            epoch=self._epoch,
+            epoch=self.epoch,
         )
         return _Batch(folded.outcomes, _columns(folded) if folded.changes else None, folded.offset)
 
