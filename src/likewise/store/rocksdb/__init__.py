@@ -1,8 +1,7 @@
 """The `rocksdb:` tier: likes in one directory, in this process. For one machine that has to carry a lot.
 
-Writes go through one thread (`writer.py`) in whole batches. Reads run right here in the event loop's thread, on a view
-of what is durable (`view.py`): a point read takes microseconds, a thread hop costs more. `keys.py` says what is stored
-under which keys.
+Writes go through one thread (`writer.py`) in whole batches. Reads (`reads.py`) run right in the event loop's thread, on
+a view of what is durable (`view.py`). `keys.py` says what is stored under which keys.
 """
 
 import asyncio
@@ -11,29 +10,26 @@ from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
 
-from ...fold import Pair
-from ...model import Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
+from ...model import Changes, Op, Outcome, Position, Report, Stats
 from ...times import DAY, Clock, Ticker, wall_clock
-from ..contract import OneShard, Store
+from ..contract import OneShard
 from ..owner import Owner
 from . import backup, keys
 from .database import Database, Settings, setup_errors
 from .folder import LOCK, mark, own_folder
-from .values import Tip, changes_of
+from .reads import Reads
+from .values import Tip, changes_of, epoch_to_bytes
 from .verify import verify
-from .view import View
+from .view import EPOCH, View
 from .writer import Draft, Writer
 
 __all__ = ["RocksStore", "Settings"]
 
-EPOCH = keys.note("epoch")
 TRIM_CHANGES_MAX = 5_000
 
 
-class RocksStore(Store):
+class RocksStore(Reads):
     """One RocksDB directory. Open it with `RocksStore.open`."""
-
-    scheme = "rocksdb"
 
     def __init__(self, folder: Path, settings: Settings, clock: Clock) -> None:
         """Blocks while it opens (and recovers) the directory; raises SetupError. Use `open` in an event loop."""
@@ -65,36 +61,14 @@ class RocksStore(Store):
     async def apply(self, ops: Sequence[Op]) -> list[Outcome]:
         return await self._writer.apply(ops)
 
-    async def counts(self, item_ids: Sequence[str]) -> list[Count]:
-        return self._writer.view.counts(item_ids)
-
-    async def liked(self, pairs: Sequence[Pair]) -> list[int | None]:
-        return self._writer.view.liked(pairs)
-
-    async def likes_of(
-        self, user_id: str, limit: int, after: Keyset | None = None, item_type: str | None = None
-    ) -> Page[Like]:
-        return self._writer.view.likes_of(user_id, limit, after, item_type)
-
-    async def likers_of(
-        self, item_id: str, limit: int, after: Keyset | None = None, among: Sequence[str] | None = None
-    ) -> Page[Like]:
-        return self._writer.view.likers_of(item_id, limit, after, among)
-
-    async def summaries(
-        self, item_ids: Sequence[str], user_id: str | None, among: Sequence[str] | None, show: int
-    ) -> list[Summary]:
-        view = self._writer.view
-        return [view.summary(item_id, user_id, among, show) for item_id in item_ids]
+    def look(self) -> View:
+        return self._writer.view
 
     async def changes(self, after: Position | None, limit: int) -> Changes:
         return self._writer.view.changes(self._shard, after, limit)
 
     async def reach(self, position: Position) -> None:
         self._shard.offset_of(position, self._writer.view.tip().offset)
-
-    async def scan(self, after: Pair | None, limit: int) -> list[Like]:
-        return self._writer.view.scan(after, limit)
 
     async def stats(self) -> Stats:
         tip = self._writer.view.tip()
@@ -133,17 +107,14 @@ class RocksStore(Store):
 
     async def begin_epoch(self) -> None:
         epoch = self._shard.next_epoch(self._clock)
-        await self._writer.run(lambda draft: draft.batch.put(EPOCH, _epoch_to_bytes(epoch)))
+        await self._writer.run(lambda draft: draft.batch.put(EPOCH, epoch_to_bytes(epoch)))
         self._shard = self._writer.shard = OneShard(epoch)
 
     async def verify(self, repair: bool = False) -> Report:
         return await verify(self._writer, repair)
 
     async def remember(self, key: str, value: bytes) -> None:
-        await self._writer.run(lambda draft: draft.batch.put(_kept(key), value))
-
-    async def recall(self, key: str) -> bytes | None:
-        return self._writer.view.get(_kept(key))
+        await self._writer.run(lambda draft: draft.batch.put(keys.kept(key), value))
 
     async def close(self) -> None:
         if self._closed:
@@ -155,17 +126,9 @@ class RocksStore(Store):
     def _where_it_ended(self) -> tuple[int, Tip]:
         """The directory's epoch, which begins now if it is new, and its tip."""
         view = View(self._database.points, self._database.lists)
-        epoch = view.get(EPOCH)
+        epoch = view.epoch()
         if epoch is None:
-            epoch = _epoch_to_bytes(self._clock())
-            self._database.points.put(EPOCH, epoch)
+            epoch = self._clock()
+            self._database.points.put(EPOCH, epoch_to_bytes(epoch))
             self._database.sync()
-        return int.from_bytes(epoch, "big"), view.tip()
-
-
-def _epoch_to_bytes(epoch: int) -> bytes:
-    return epoch.to_bytes(8, "big")
-
-
-def _kept(key: str) -> bytes:
-    return keys.note("kept:" + key)
+        return epoch, view.tip()

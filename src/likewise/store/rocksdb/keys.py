@@ -57,6 +57,11 @@ def note(key: str) -> bytes:
     return f"n{key}".encode()
 
 
+def kept(key: str) -> bytes:
+    """A note of `Store.remember`."""
+    return note("kept:" + key)
+
+
 def timeline_of(user_id: str) -> bytes:
     """What all keys of a user's timeline begin with."""
     return f"t{user_id}\0".encode()

@@ -60,3 +60,11 @@ def tally_to_bytes(tally: Tally) -> bytes:
 
 def tally_of(value: bytes) -> Tally:
     return _TALLY.unpack(value)
+
+
+def epoch_to_bytes(epoch: int) -> bytes:
+    return epoch.to_bytes(8, "big")
+
+
+def epoch_of(value: bytes) -> int:
+    return int.from_bytes(value, "big")

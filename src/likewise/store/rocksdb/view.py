@@ -6,13 +6,14 @@ from itertools import islice
 from rocksdict import Rdict, RdictIter
 
 from ...errors import StoreFailed
-from ...fold import NO_LIKES, Pair, Row, Tally
+from ...fold import NO_LIKES, Pair, Row, Tally, Transition
 from ...model import Change, Changes, Count, Keyset, Like, Page, Position, Summary
 from ..contract import OneShard, newest_first, page_of
 from . import keys
-from .values import Tip, changes_of, row_of, tally_of, type_of
+from .values import Tip, changes_of, epoch_of, row_of, tally_of, type_of
 
 TIP = keys.note("tip")
+EPOCH = keys.note("epoch")
 
 
 class View:
@@ -30,6 +31,10 @@ class View:
         self._get = points if secondary else points.snapshot()
         self._points = points.iter()
         self._lists = lists.iter()
+
+    def epoch(self) -> int | None:
+        value = self.get(EPOCH)
+        return epoch_of(value) if value else None
 
     def tip(self) -> Tip:
         value = self.get(TIP)
@@ -73,15 +78,17 @@ class View:
     def changes(self, shard: OneShard, after: Position | None, limit: int) -> Changes:
         tip = self.tip()
         start = shard.start_of(after, tip.first, tip.offset)
-        found = (
+        items = [
             Change(shard.position(t.offset), t.user_id, t.item_id, t.item_type, t.liked, t.at, t.liked_at)
-            for _, value in self.lists(keys.changes(start + 1), keys.CHANGES)
-            for t in changes_of(value)
-            if t.offset > start
-        )
-        items = list(islice(found, limit))
+            for t in islice(self.transitions(start), limit)
+        ]
         end = start + len(items)  # offsets have no gaps
         return Changes(items, shard.position(end), end < tip.offset)
+
+    def transitions(self, after: int) -> Iterator[Transition]:
+        """What is kept of the changes behind the offset `after`."""
+        for _, value in self.lists(keys.changes(after + 1), keys.CHANGES):
+            yield from (transition for transition in changes_of(value) if transition.offset > after)
 
     def scan(self, after: Pair | None, limit: int) -> list[Like]:
         start = keys.behind(keys.register(*after)) if after else keys.REGISTER
