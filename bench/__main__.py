@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
@@ -15,9 +14,9 @@ from .context import Context
 from .figures import FIGURES
 from .rows import Row, Run
 from .stores import Stores
+from .tiers import TIERS, Tier
 
 HERE = Path(__file__).parent
-LIKES = 10_000_000
 FULL = 2
 """Figures that fill the large store have targets for it at its full size, and none at a smaller one."""
 
@@ -30,12 +29,14 @@ DOCS = HERE.parent / "docs" / "bench.md"
 
 def main(
     names: Annotated[list[str] | None, typer.Argument(help=f"Figures: {', '.join(FIGURES)}. All by default.")] = None,
-    tier: Annotated[str, typer.Option(help="The tier to measure, from the tests' registry.")] = "sqlite",
+    tier: Annotated[str, typer.Option(help=f"The tier to measure: {', '.join(TIERS)}.")] = "sqlite",
     seconds: Annotated[int, typer.Option(min=1, help="How long each measurement takes.")] = 8,
     repeat: Annotated[int, typer.Option(min=1, help="How often each is repeated; the median counts.")] = 3,
-    likes: Annotated[int, typer.Option(min=10_000, help="The size of the large store.")] = LIKES,
+    likes: Annotated[
+        int | None, typer.Option(min=10_000, help="The size of the large store, if not the tier's.")
+    ] = None,
     reuse: Annotated[bool, typer.Option(help="Use the filled stores of an earlier run.")] = False,
-    write_docs: Annotated[bool, typer.Option(help=f"Put the table into docs/{DOCS.name}.")] = False,
+    write_docs: Annotated[bool, typer.Option(help=f"Put the tier's table into docs/{DOCS.name}.")] = False,
     results: Annotated[Path | None, typer.Option(help="Measure nothing: show these results again.")] = None,
 ) -> None:
     """Measure likewise beside the limits of this machine."""
@@ -43,38 +44,45 @@ def main(
     console = console if console.is_terminal else Console(width=WIDTH)
     if write_docs and names:
         raise SystemExit(f"docs/{DOCS.name} shows whole runs: leave out either the names or --write-docs.")
-    run = _load(results) if results else measure(console, _known(names), tier, seconds, repeat, likes, reuse)
+    run = (
+        report.load(results)
+        if results
+        else measure(console, _known(names), _tier(tier), seconds=seconds, repeat=repeat, likes=likes, reuse=reuse)
+    )
     report.draw(console, run)
     if not results:
         console.print(f"\nkept in {report.save(run, RESULTS)}")
     if write_docs:
-        report.write_docs(run, DOCS)
+        report.write_docs(DOCS, f"bench {run.tier}", report.markdown(run))
     if any(row.failed for row in run.rows):
         raise typer.Exit(1)
 
 
-def measure(console: Console, names: list[str], tier: str, seconds: int, repeat: int, likes: int, reuse: bool) -> Run:
+def measure(
+    console: Console, names: list[str], tier: Tier, *, seconds: int, repeat: int, likes: int | None, reuse: bool
+) -> Run:
     """One run of the bench. Rows are printed as they come."""
     load.ensure_wrk()
     work = HERE / "work"
-    stores = Stores(work, tier, likes)
+    sizes = tier.sizes_up_to(likes)
+    stores = Stores(work, tier, sizes)
     context = Context(work, stores, seconds=seconds, repeat=repeat)
     run = Run(
         started=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
         commit=machine.commit(),
-        tier=tier,
+        tier=tier.name,
         seconds=seconds,
         repeat=repeat,
-        likes=likes,
+        likes=sizes[-1],
         machine=machine.describe(work),
     )
     fills = [fill for name in names if (fill := FIGURES[name].fill) is not None]
     if fills:
-        stores.prepare(stores.sizes[max(fills)], reuse=reuse)
+        stores.prepare(sizes[max(fills)], reuse=reuse)
         run.curve = stores.curve
     for name in names:
         for row in _rows(name, context):
-            if FIGURES[name].fill == FULL and likes < LIKES:
+            if FIGURES[name].fill == FULL and sizes != tier.sizes:
                 row.targets = []
             run.rows.append(row)
             console.print(" · ".join(cell for cell in report.cells(row) if cell), highlight=False)
@@ -89,7 +97,8 @@ def _rows(name: str, context: Context) -> Iterator[Row]:
         yield from FIGURES[name].measure(context)
     except (Exception, SystemExit) as error:
         traceback.print_exc()
-        yield Row(figure=name, what="broke off", value=0, unit="", failed=f"{type(error).__name__}: {error}")
+        reason = str(error).partition("\n")[0]
+        yield Row(figure=name, what="broke off", value=0, unit="", failed=f"{type(error).__name__}: {reason}")
 
 
 def _known(names: list[str] | None) -> list[str]:
@@ -99,8 +108,10 @@ def _known(names: list[str] | None) -> list[str]:
     return names or list(FIGURES)
 
 
-def _load(file: Path) -> Run:
-    return msgspec.json.decode(file.read_bytes(), type=Run)
+def _tier(name: str) -> Tier:
+    if name not in TIERS:
+        raise SystemExit(f"no tier is called {name!r}; there are {', '.join(TIERS)}")
+    return TIERS[name]
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from . import ids, load, servers
 from .load import Load
-from .rows import Row, Target
+from .rows import Row
 from .servers import Server
 from .stores import Stores
+from .targets import Targets
 
 
 class Context:
@@ -18,6 +19,11 @@ class Context:
         self.stores = stores
         self.seconds = seconds
         self.repeat = repeat
+
+    @property
+    def targets(self) -> Targets:
+        """What the tier is to reach."""
+        return self.stores.tier.targets
 
     def likewise(self, folder: Path) -> AbstractContextManager[Server]:
         """Our server over the store in a folder."""
@@ -56,7 +62,3 @@ def http_row(figure: str, what: str, ours: list[Load], peers: list[Load] | None 
     for name, value in rest.items():
         setattr(row, name, value)
     return row
-
-
-def at_least(bound: float) -> Target:
-    return Target(at_least=bound)

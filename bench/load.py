@@ -90,6 +90,21 @@ def replay(url: str, file: Path, *, connections: int, seconds: int) -> Load:
     return run(url, "replay", file.absolute(), ids.start(), connections=connections, seconds=seconds)
 
 
+class Walk:
+    """GETs of all of some ids in random order, over and over: a run goes on where the one before it ended, so that none
+    is asked for again before all others were. `@` in the path and the user stands for an id (`wrk/walk.lua`)."""
+
+    def __init__(self, url: str, path: str, user: str, places: int, spacing: int = 1) -> None:
+        self._url = url
+        self._args = (path, user, places, spacing)
+        self._asked = 0
+
+    def run(self, connections: int, seconds: int) -> Load:
+        done = run(self._url, "walk", *self._args, self._asked, connections=connections, seconds=seconds)
+        self._asked += done.requests
+        return done
+
+
 def interleaved(times: int, *runs: Callable[[], T]) -> list[list[T]]:
     """Run each in turn, `times` over, so that a noisy moment hits all of them; the results of each."""
     rounds = [[run() for run in runs] for _ in range(times)]

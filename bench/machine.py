@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import apsw
@@ -17,6 +18,7 @@ def describe(folder: Path) -> dict[str, str]:
         "file system": _file_system(folder),
         "Python": platform.python_version(),
         "SQLite": apsw.sqlite_lib_version(),
+        "rocksdict": version("rocksdict"),
         "load before": f"{os.getloadavg()[0]:.2f}",
     }
 
@@ -27,8 +29,8 @@ def written_bytes(pid: int) -> tuple[int, int]:
     return int(_field(io, "write_bytes")), int(_field(io, "wchar"))
 
 
-def memory_mb(pid: int) -> tuple[float, float]:
-    """Resident memory of a process, in MB of 2^20 bytes: (now, at its peak)."""
+def memory_mib(pid: int) -> tuple[float, float]:
+    """Resident memory of a process, in MiB: (now, at its peak)."""
     status = f"/proc/{pid}/status"
     return int(_field(status, "VmRSS").split()[0]) / 1024, int(_field(status, "VmHWM").split()[0]) / 1024
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 
 from . import ids
+from .peers import Pair
 
-Pair = tuple[str, str]
 NEW = "@"
 SERVICE_USER = "bench"
 

@@ -81,12 +81,18 @@ class Row(msgspec.Struct, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of the fill: what a batch of 1,000 likes cost when the store held `likes`."""
+    """A stretch of the fill, which ended when the store held `likes`: what a batch of 1,000 likes cost.
+
+    `written` went towards the disk, `passed` was passed to write calls. `memory_mib` was resident at its end, the bench
+    itself included.
+    """
 
     likes: int
     likes_per_second: float
     p99_ms: float
     written_bytes_per_like: float
+    passed_bytes_per_like: float
+    memory_mib: float
 
 
 class Run(msgspec.Struct, kw_only=True):

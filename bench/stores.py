@@ -19,17 +19,21 @@ import msgspec
 from likewise import Likes
 from likewise.likes import in_slices
 from likewise.model import Op
-from tests.tiers import TIERS, Tier
 
 from . import ids, machine
-from .requests import Pair
+from .peers import Bare, Pair
 from .rows import Step
+from .tiers import Sizes, Tier
 
 SEED = 20_240_229
 FILL_ITEMS = 1_000_000
 BATCH = 1_000
-STEPS = 10
-"""Into so many steps the curve of a fill is cut."""
+STEP_LIKES = 100_000
+STEP_PART = 4
+"""A step of the fill's curve adds a quarter to what is there: even steps on a logarithmic scale."""
+
+UNCHANGING = ".sst"
+"""RocksDB's tables: once written, they are only ever deleted."""
 
 
 class Filled(msgspec.Struct, frozen=True):
@@ -43,17 +47,21 @@ class Filled(msgspec.Struct, frozen=True):
 class Stores:
     """The folder of one tier's stores, and the fill: `sizes` are the numbers of likes it has copies of."""
 
-    def __init__(self, folder: Path, tier: str, likes: int) -> None:
-        self._tier = tier_named(tier)
-        self._folder = folder / tier
-        self.sizes = (likes // 100, likes // 10, likes)
-        self.items = min(FILL_ITEMS, max(1_000, likes // 10))
+    def __init__(self, folder: Path, tier: Tier, sizes: Sizes) -> None:
+        self.tier = tier
+        self.sizes = sizes
+        self.items = min(FILL_ITEMS, max(1_000, sizes[-1] // 10))
         self.curve: list[Step] = []
+        self._folder = folder / tier.name
 
     def url(self, folder: Path) -> str:
         """The URL of the store in a folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        return self._tier.url(folder)
+        return self.tier.url(folder)
+
+    def bare(self, folder: Path) -> Bare:
+        """The bare driver on the store in a folder."""
+        return self.tier.bare(folder)
 
     def empty(self, name: str) -> Path:
         """A folder for a new store."""
@@ -65,7 +73,7 @@ class Stores:
     def copy(self, likes: int, name: str) -> Path:
         """A folder with a copy of the store of so many likes, written out so that no figure pays for that later."""
         folder = self.empty(name)
-        shutil.copytree(self._folder / str(likes), folder, dirs_exist_ok=True)
+        _copy(self._folder / str(likes), folder)
         os.sync()
         return folder
 
@@ -81,6 +89,15 @@ class Stores:
         pairs = list(islice(likes_of_fill(self.items), min(n, self.sizes[0])))
         Random(SEED).shuffle(pairs)
         return pairs
+
+    def written_per_like(self, likes: int) -> float:
+        """Bytes that the fill, up to so many likes, had sent towards the disk for each of them."""
+        written = done = 0
+        for step in self.curve:
+            if step.likes <= likes:
+                written += step.written_bytes_per_like * (step.likes - done)
+                done = step.likes
+        return written / done
 
     def prepare(self, likes: int, *, reuse: bool) -> None:
         """Have the sizes up to `likes`: those of an earlier run if `reuse` and they are there, else made now."""
@@ -100,16 +117,15 @@ class Stores:
         shutil.rmtree(growing)
 
     async def _fill_to(self, size: int, likes: Likes, source: Iterator[Pair]) -> None:
-        step = self.sizes[-1] // STEPS
         done = self.curve[-1].likes if self.curve else 0
         while done < size:
-            n = min(size - done, step - done % step)
+            n = min(size - done, max(STEP_LIKES, done // STEP_PART))
             done += n
             self.curve.append(await fill_step(likes, islice(source, n), done))
             print(f"filled {done:,}: {self.curve[-1].likes_per_second:,.0f} likes/s", flush=True)
 
     def _keep(self, growing: Path, size: int) -> None:
-        shutil.copytree(growing, self.empty(str(size)), dirs_exist_ok=True)
+        _copy(growing, self.empty(str(size)))
         mark = msgspec.json.encode(Filled(size, self.items, self.curve))
         self._mark_file(size).write_bytes(mark)
 
@@ -124,12 +140,13 @@ class Stores:
         return self._filled(likes).items if self._mark_file(likes).exists() else 0
 
 
-def tier_named(name: str) -> Tier:
-    """From the tests' registry: a tier that joins it is measured too."""
-    for tier in TIERS:
-        if tier.name == name:
-            return tier
-    raise SystemExit(f"no tier is called {name!r}; there are {', '.join(tier.name for tier in TIERS)}")
+def _copy(source: Path, target: Path) -> None:
+    """Copy a store's folder; what never changes is only linked, which takes neither time nor space."""
+
+    def one(source: str, target: str) -> None:
+        (os.link if source.endswith(UNCHANGING) else shutil.copy2)(source, target)
+
+    shutil.copytree(source, target, copy_function=one, dirs_exist_ok=True)
 
 
 def likes_of_fill(items: int) -> Iterator[Pair]:
@@ -142,7 +159,7 @@ def likes_of_fill(items: int) -> Iterator[Pair]:
 async def fill_step(likes: Likes, pairs: Iterator[Pair], total: int) -> Step:
     """Apply these pairs in batches, one after the other; only the applying is timed."""
     times: list[float] = []
-    before, _ = machine.written_bytes(os.getpid())
+    written_before, passed_before = machine.written_bytes(os.getpid())
     n = 0
     for some in in_slices(pairs, BATCH):
         ops = [Op(user, item, True) for user, item in some]
@@ -150,12 +167,14 @@ async def fill_step(likes: Likes, pairs: Iterator[Pair], total: int) -> Step:
         await likes.apply(ops)
         times.append(time.perf_counter() - began)
         n += len(ops)
-    written = machine.written_bytes(os.getpid())[0] - before
+    written, passed = machine.written_bytes(os.getpid())
     return Step(
         likes=total,
         likes_per_second=n / sum(times),
         p99_ms=percentile(times, 99) * 1e3,
-        written_bytes_per_like=written / n,
+        written_bytes_per_like=(written - written_before) / n,
+        passed_bytes_per_like=(passed - passed_before) / n,
+        memory_mib=machine.memory_mib(os.getpid())[0],
     )
 
 

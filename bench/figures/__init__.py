@@ -28,5 +28,5 @@ FIGURES = {
     "import": Figure(bulk.import_csv),
     "footprint": Figure(scale.footprint, fill=2),
     "scale": Figure(scale.scale, fill=2),
-    "spread-scale": Figure(scale.spread_scale, fill=2),
+    "bulk-scale": Figure(scale.bulk_scale, fill=2),
 }

@@ -17,14 +17,17 @@ from likewise.model import Op, Outcome
 
 from .. import ids
 from ..context import Context
-from ..peers.bulk import BareBulk, Pair
-from ..rows import Row, Target
+from ..peers import Bare, Pair
+from ..rows import Row
 from ..servers import ENVIRONMENT, LIKEWISE
 from ..stores import BATCH, percentile
+from ..targets import Bounds, ratio_at_least
 
 SPREAD_ITEMS = 100_000
 IMPORT_PARTS = 50
 """The imported file has this part of the fill's likes."""
+
+BESIDE_BARE = ratio_at_least(0.8)
 
 Apply = Callable[[Sequence[Op]], Awaitable[Sequence[Outcome]]]
 
@@ -38,13 +41,16 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 def bulk(context: Context) -> Iterator[Row]:
-    for items, where in ((SPREAD_ITEMS, f"spread over {SPREAD_ITEMS:,} items"), (1, "of one item")):
-        yield from uvloop.run(_bulk(context, items, where))
+    for items, where, bounds in (
+        (SPREAD_ITEMS, f"spread over {SPREAD_ITEMS:,} items", []),
+        (1, "of one item", context.targets.bulk_of_one_item),
+    ):
+        yield from uvloop.run(_bulk(context, items, where, bounds))
 
 
-async def _bulk(context: Context, items: int, where: str) -> list[Row]:
+async def _bulk(context: Context, items: int, where: str, bounds: Bounds) -> list[Row]:
     stores = context.stores
-    bare = BareBulk(stores.empty("bulk-bare") / "bulk.db")
+    bare = stores.bare(stores.empty("bulk-bare"))
     through, straight = stores.empty("bulk-likes"), stores.empty("bulk-store")
     async with Likes.open(stores.url(through)) as likes, Likes.open(stores.url(straight)) as likes_of_store:
         rounds = [
@@ -57,9 +63,8 @@ async def _bulk(context: Context, items: int, where: str) -> list[Row]:
         ]
     bare.close()
     peers, by_likes, by_store = (list(rates) for rates in zip(*rounds, strict=True))
-    targets = [Target(of="ratio", at_least=0.8)]
     return [
-        rate_row("bulk", f"{name} of {BATCH:,} likes {where}", rates, peers, targets)
+        rate_row("bulk", f"{name} of {BATCH:,} likes {where}", rates, peers, [BESIDE_BARE, *bounds])
         for name, rates in (("Likes.apply", by_likes), ("store.apply", by_store))
     ]
 
@@ -77,7 +82,7 @@ def import_csv(context: Context) -> Iterator[Row]:
         rates.append(likes / (time.perf_counter() - began))
         if done.returncode:
             raise SystemExit(f"likewise import failed: {done.stderr.strip()}")
-    bare = BareBulk(context.stores.empty("bulk-bare") / "bulk.db")
+    bare = context.stores.bare(context.stores.empty("bulk-bare"))
     peer = apply_bare(bare, SPREAD_ITEMS, context.seconds)
     bare.close()
     yield Row(
@@ -105,7 +110,7 @@ async def apply(run: Apply, items: int, seconds: float) -> Rate:
     return _rate(times)
 
 
-def apply_bare(bare: BareBulk, items: int, seconds: float) -> Rate:
+def apply_bare(bare: Bare, items: int, seconds: float) -> Rate:
     source = pairs(items)
     times: list[float] = []
     while sum(times) < seconds:
@@ -123,7 +128,7 @@ def pairs(items: int) -> Iterator[Pair]:
         yield user, ids.item(rng.randrange(items))
 
 
-def rate_row(figure: str, what: str, ours: list[Rate], peers: list[Rate], targets: list[Target]) -> Row:
+def rate_row(figure: str, what: str, ours: list[Rate], peers: list[Rate], targets: Bounds) -> Row:
     """A row of likes a second beside the bare loop; percentiles are of one batch."""
     chosen, peer = median_rate(ours), median_rate(peers)
     return Row(

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from .. import load, paced, requests
 from ..context import Context, http_row
 from ..paced import Paced
-from ..rows import Row, Target
+from ..rows import Row
+from ..targets import at_most, p99_at_most
 
 CONNECTIONS = 64
 BOUNDS = {
-    "status, count": [Target(at_most=50)],
-    "like": [Target(at_most=100), Target(of="p99_ms", at_most=200)],
-    "list": [Target(at_most=200)],
+    "status, count": [at_most(50)],
+    "like": [at_most(100), p99_at_most(200)],
+    "list": [at_most(200)],
 }
 """Milliseconds; a row's value is its p95."""
 
@@ -25,24 +26,26 @@ def mixed(context: Context) -> Iterator[Row]:
     with context.likewise(context.stores.copy(size, "mixed")) as ours, context.count_echo(ours) as echo:
         context.replay(ours, file, CONNECTIONS, load.WARM_UP_S)
         (tops,) = load.interleaved(context.repeat, lambda: context.replay(ours, file, CONNECTIONS))
-        top = http_row("mixed", f"the mix, closed loop, {CONNECTIONS} connections", tops, unit="requests/s")
-        top.notes = [f"60 % status and count, 30 % likes, 10 % lists; {size:,} likes stored"]
+        top = http_row(
+            "mixed", f"the mix, closed loop, at {size:,}, {CONNECTIONS} connections", tops, unit="requests/s"
+        )
+        top.notes = ["60 % status and count, 30 % likes, 10 % lists"]
         yield top
         rate = top.value / 2
         alone = paced.run(echo.port, rate, context.seconds, file)
         (runs,) = load.interleaved(context.repeat, lambda: paced.run(ours.port, rate, context.seconds, file))
     for kind in BOUNDS:
-        yield _row(kind, rate, runs, alone)
+        yield _row(kind, size, rate, runs, alone)
 
 
-def _row(kind: str, rate: float, runs: list[Paced], alone: Paced) -> Row:
+def _row(kind: str, size: int, rate: float, runs: list[Paced], alone: Paced) -> Row:
     by_p95 = sorted(runs, key=lambda run: run.kinds[kind].p95_ms)
     run = by_p95[(len(runs) - 1) // 2]
     seen = run.kinds[kind]
     idle = alone.kinds[kind]
     return Row(
         figure="mixed",
-        what=f"{kind}: p95 at half that rate ({rate:,.0f}/s), on schedule",
+        what=f"{kind}: p95 at half that rate, on schedule, at {size:,}",
         value=seen.p95_ms,
         unit="ms",
         samples=[run.kinds[kind].p95_ms for run in runs],
@@ -53,7 +56,7 @@ def _row(kind: str, rate: float, runs: list[Paced], alone: Paced) -> Row:
         peer=idle.p95_ms,
         peer_p99_ms=idle.p99_ms,
         targets=BOUNDS[kind],
-        notes=[_client(run)],
+        notes=[f"{rate:,.0f} requests/s", _client(run)],
         failed=next((failed for run in runs if (failed := _failed(run, rate))), None),
     )
 

@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from .. import ids, load, requests
-from ..context import Context, at_least, http_row
-from ..rows import Row, Target
+from ..context import Context, http_row
+from ..rows import Row
 from ..servers import Server
+from ..targets import at_least, ratio_at_least
 
 HOT_ITEMS = 100
 BATCH_ITEMS = 10_000
@@ -28,7 +29,7 @@ def count_reads(context: Context) -> Iterator[Row]:
         loads,
         peers,
         peer_name="bare RSGI echo",
-        targets=[Target(of="ratio", at_least=0.75)],
+        targets=[ratio_at_least(0.75)],
     )
 
 

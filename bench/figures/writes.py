@@ -7,15 +7,14 @@ from pathlib import Path
 from statistics import median_low, quantiles
 
 from .. import ids, load, requests
-from ..context import Context, at_least, http_row
+from ..context import Context, http_row
 from ..load import Load
-from ..peers.commits import commit_times_ms
-from ..rows import Row, Target
+from ..peers import Bare
+from ..rows import Row
 from ..servers import Server
+from ..targets import Bounds, at_most, ratio_at_least
 
-HOT_PUTS = ((64, 30_000), (256, 40_000))
-"""(connections, likes a second at least)"""
-
+HOT_CONNECTIONS = (64, 256)
 SPREAD_ITEMS = 100_000
 LONE_PUT_OVER_COMMIT_MS = 0.5
 READERS = 64
@@ -25,26 +24,28 @@ LEAD_S = 0.5
 
 def hot_puts(context: Context) -> Iterator[Row]:
     with context.likewise(context.stores.empty("hot-puts")) as ours, context.count_echo(ours) as echo:
-        for connections, bound in HOT_PUTS:
+        for connections in HOT_CONNECTIONS:
             what = f"likes of one item, {connections} connections"
-            yield _beside_echo(context, ours, echo, "hot-puts", what, 1, connections, bound)
+            bounds = context.targets.hot_puts.get(connections, [])
+            yield _beside_echo(context, ours, echo, "hot-puts", what, 1, connections, bounds)
 
 
 def spread_puts(context: Context) -> Iterator[Row]:
     with context.likewise(context.stores.empty("spread-puts")) as ours, context.count_echo(ours) as echo:
         what = f"likes spread over {SPREAD_ITEMS:,} items, 64 connections"
-        yield _beside_echo(context, ours, echo, "spread-puts", what, SPREAD_ITEMS, 64, 25_000)
+        yield _beside_echo(context, ours, echo, "spread-puts", what, SPREAD_ITEMS, 64, context.targets.spread_puts)
 
 
 def lone_put(context: Context) -> Iterator[Row]:
-    folder = context.stores.empty("lone-put")
-    with context.likewise(folder) as ours:
+    bare = context.stores.bare(context.stores.empty("lone-commits"))
+    with context.likewise(context.stores.empty("lone-put")) as ours:
         context.likes(ours, 1, 1, load.WARM_UP_S)
         commits, loads = load.interleaved(
             context.repeat,
-            lambda: _percentiles(commit_times_ms(context.work / "commits", context.seconds)),
+            lambda: _percentiles(_commit_times_ms(bare, context.seconds)),
             lambda: _percentiles_of(context.likes(ours, 1, 1)),
         )
+    bare.close()
     commit_ms, like_ms = (median_low([p50 for p50, _, _ in runs]) for runs in (commits, loads))
     yield Row(
         figure="lone-put",
@@ -58,7 +59,7 @@ def lone_put(context: Context) -> Iterator[Row]:
         peer=commit_ms,
         peer_p99_ms=median_low([p99 for _, p99, _ in commits]),
         peer_samples=[p50 for p50, _, _ in commits],
-        targets=[Target(at_most=round(commit_ms + LONE_PUT_OVER_COMMIT_MS, 3))],
+        targets=[at_most(round(commit_ms + LONE_PUT_OVER_COMMIT_MS, 3))],
         notes=[f"target: one bare commit + {LONE_PUT_OVER_COMMIT_MS} ms"],
         failed=next((failed for _, _, failed in loads if failed), None),
     )
@@ -80,13 +81,13 @@ def read_contention(context: Context) -> Iterator[Row]:
         [likes for likes, _ in beside],
         [likes for likes, _ in alone],
         peer_name="the same alone",
-        targets=[Target(of="ratio", at_least=0.5)],
+        targets=[ratio_at_least(0.5)],
         notes=[f"beside {load.median_of(reads).per_second:,.0f} count reads/s"],
     )
 
 
 def _beside_echo(
-    context: Context, ours: Server, echo: Server, figure: str, what: str, items: int, connections: int, bound: float
+    context: Context, ours: Server, echo: Server, figure: str, what: str, items: int, connections: int, bounds: Bounds
 ) -> Row:
     context.likes(ours, items, connections, load.WARM_UP_S)
     peers, loads = load.interleaved(
@@ -94,7 +95,7 @@ def _beside_echo(
         partial(context.likes, echo, items, connections),
         partial(context.likes, ours, items, connections),
     )
-    return http_row(figure, what, loads, peers, peer_name="bare RSGI echo", targets=[at_least(bound)])
+    return http_row(figure, what, loads, peers, peer_name="bare RSGI echo", targets=bounds)
 
 
 def _beside_reads(context: Context, ours: Server, file: Path) -> tuple[Load, Load | None]:
@@ -107,6 +108,16 @@ def _beside_reads(context: Context, ours: Server, file: Path) -> tuple[Load, Loa
     finally:
         read = load.end(readers, seconds)
     return liked, read
+
+
+def _commit_times_ms(bare: Bare, seconds: float) -> list[float]:
+    """The time of each bare commit, one after the other."""
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while (began := time.perf_counter()) < until:
+        bare.commit()
+        times.append((time.perf_counter() - began) * 1e3)
+    return times
 
 
 def _percentiles(times_ms: list[float]) -> tuple[float, float, str | None]:

@@ -1,7 +1,6 @@
-"""A bare bulk loop: the rows of our tables, in our schema, by `executemany`, and nothing else.
+"""The bare SQLite loop: the rows of our tables, in our schema, by `executemany`, and nothing else.
 
-It removes repeats by `on conflict do nothing returning` and keeps every view (likes, timelines, likers, counts,
-changes), because these are the job. It has no fold, no outcomes, no unlikes, no queue and no second thread.
+Same page size, cache and WAL size; checkpoints in line. Repeats are removed by `on conflict do nothing returning`.
 """
 
 import time
@@ -15,7 +14,7 @@ import apsw
 from likewise.store.sqlite import WAL_MB, Settings
 from likewise.store.sqlite.database import PAGE_BYTES
 
-Pair = tuple[str, str]
+from . import Disk, Pair
 
 PUT_LIKE = """insert into user_likes (user_id, rank, item_id, liked_at) values (?, 0, ?, ?)
 on conflict do nothing returning user_id, item_id, liked_at"""
@@ -24,15 +23,17 @@ PUT_LIKER = "insert into item_likes (item_id, rank, user_id) values (?, ?, ?)"
 ADD_COUNT = """insert into item_likes (item_id, rank, user_id, likes, version) values (?, 0, '', ?, ?)
 on conflict do update set likes = likes + excluded.likes, version = excluded.version"""
 PUT_CHANGE = "insert into changes (seq, at, user_id, item_id, liked, liked_at) values (?, ?, ?, ?, 1, ?)"
+PUT_NOTE = "insert or replace into notes values ('bare', ?)"
+LIKES_TABLES = ("user_likes", "item_likes", "notes")
 
 
-class BareBulk:
-    """A file with our schema, page size, cache and WAL size: a new one, or one of ours."""
+class BareSqlite:
+    """A file with our schema and settings: a new one, or one of ours. See `Bare`."""
 
     def __init__(self, file: Path) -> None:
         new = not file.exists()
         self._connection = apsw.Connection(str(file))
-        configure(self._connection)
+        _configure(self._connection)
         if new:
             schema = resources.files("likewise.store.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
             self._connection.execute(schema + "insert into notes values ('likes', 0);")
@@ -55,11 +56,21 @@ class BareBulk:
         cursor.execute("commit")
         self._seq += len(new)
 
+    def commit(self) -> None:
+        """One row of one page (WAL, fsynced)."""
+        self._connection.execute(PUT_NOTE, (time.time_ns(),))
+
+    def disk(self) -> Disk:
+        """The pages of the tables."""
+        rows = self._connection.execute("select name, pgsize from dbstat where aggregate = true").fetchall()
+        pages = dict(cast(list[tuple[str, int]], rows))
+        return Disk(sum(pages[table] for table in LIKES_TABLES), pages["changes"])
+
     def close(self) -> None:
         self._connection.close()
 
 
-def configure(connection: apsw.Connection) -> None:
+def _configure(connection: apsw.Connection) -> None:
     """The tier's settings; checkpoints at its WAL size, in line."""
     connection.execute(f"pragma page_size = {PAGE_BYTES}")
     connection.execute("pragma journal_mode = wal")
