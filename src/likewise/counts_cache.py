@@ -26,13 +26,17 @@ class CountsCache:
 
     def put(self, count: Count) -> None:
         """Hold a count, unless a newer version of it is held already."""
-        held = self._young.get(count.item_id) or self._old.get(count.item_id)
-        if held is None or held.version <= count.version:
-            self._insert(count)
+        self.put_all((count,))
 
     def put_all(self, counts: Iterable[Count]) -> None:
+        """The same of many counts."""
         for count in counts:
-            self.put(count)
+            item_id = count.item_id
+            if (held := self._young.get(item_id)) is not None:
+                if held.version <= count.version:
+                    self._young[item_id] = count
+            elif (held := self._old.get(item_id)) is None or held.version <= count.version:
+                self._insert(count)
 
     def clear(self) -> None:
         """Forget everything; for when counts change other than by ops (a repair)."""

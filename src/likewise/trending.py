@@ -1,12 +1,12 @@
 """Heavy hitters: the items liked most right now, in bounded memory.
 
-Space-saving (Metwally, Agrawal, El Abbadi: "Efficient Computation of Frequent and Top-k Elements in Data Streams",
-2005) over forward-decayed weights (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", 2009): a like's weight grows
-with its time instead of every older one's shrinking, so nothing has to be updated while time passes.
+Misra-Gries counters, pruned as when two summaries are merged (Agarwal, Cormode, Huang, Phillips, Wei, Yi: "Mergeable
+Summaries", 2012), over forward-decayed weights (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", 2009): a like's
+weight grows with its time instead of every older one's shrinking, so nothing has to be updated while time passes.
 """
 
 import math
-from heapq import heapify, heappush, heapreplace
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from .times import SECOND, Clock
@@ -16,7 +16,7 @@ HALF_LIVES_MAX = 40.0
 
 
 class Hot(NamedTuple):
-    """An item and its recent rate, a lower bound: what the sketch took over from other items is not counted."""
+    """An item and its recent rate, a lower bound: what pruning took from it is not counted."""
 
     item_id: str
     likes_per_minute: float
@@ -25,7 +25,8 @@ class Hot(NamedTuple):
 class HeavyHitters:
     """The `counters_max` items with the greatest decayed weight; a like counts half after `half_life_s` seconds.
 
-    Any item with more than 1 / `counters_max` of all recent likes is among them.
+    Any item with more than 1 / `counters_max` of all recent likes is among them. Up to twice as many are held between
+    two prunings, so that a like costs a look-up and not a search for the least of all.
     """
 
     def __init__(self, clock: Clock, *, counters_max: int = 1_000, half_life_s: float = 120) -> None:
@@ -34,38 +35,29 @@ class HeavyHitters:
         self._half_life_us = half_life_s * SECOND
         self._began = clock()
         self._weights: dict[str, float] = {}
-        self._errors: dict[str, float] = {}
-        self._heap: list[tuple[float, str]] = []  # (a weight the item had once, item): lower bounds, mended when met
 
     def add(self, item_id: str, likes: int = 1) -> None:
         """Count likes of an item, now."""
-        weight = likes * self._scale()
-        held = self._weights.get(item_id)
-        if held is not None:
-            self._weights[item_id] = held + weight
-        elif len(self._weights) < self._counters_max:
-            self._weights[item_id], self._errors[item_id] = weight, 0.0
-            heappush(self._heap, (weight, item_id))
-        else:
-            least, victim = self._least()
-            del self._weights[victim], self._errors[victim]
-            self._weights[item_id], self._errors[item_id] = least + weight, least
-            heapreplace(self._heap, (least + weight, item_id))
+        self.add_all({item_id: likes})
+
+    def add_all(self, likes: Mapping[str, int]) -> None:
+        """Count likes of many items, now."""
+        scale, weights = self._scale(), self._weights
+        for item_id, n in likes.items():
+            weights[item_id] = weights.get(item_id, 0.0) + n * scale
+        if len(weights) > 2 * self._counters_max:
+            self._prune()
 
     def top(self, limit: int) -> list[Hot]:
         """The hottest items, hottest first, ties by id."""
         per_minute = math.log(2) / self._half_life_us * 60 * SECOND / self._scale()
-        sure = [(weight - self._errors[item_id], item_id) for item_id, weight in self._weights.items()]
-        sure.sort(key=lambda entry: (-entry[0], entry[1]))
-        return [Hot(item_id, weight * per_minute) for weight, item_id in sure[:limit] if weight > 0]
+        hottest = sorted(self._weights.items(), key=lambda entry: (-entry[1], entry[0]))
+        return [Hot(item_id, weight * per_minute) for item_id, weight in hottest[:limit] if weight > 0]
 
-    def _least(self) -> tuple[float, str]:
-        while True:
-            weight, item_id = self._heap[0]
-            now = self._weights[item_id]
-            if now <= weight:
-                return weight, item_id
-            heapreplace(self._heap, (now, item_id))
+    def _prune(self) -> None:
+        """Take from all what the first one too many has, so that at most `counters_max` are left."""
+        cut = sorted(self._weights.values(), reverse=True)[self._counters_max]
+        self._weights = {item_id: weight - cut for item_id, weight in self._weights.items() if weight > cut}
 
     def _scale(self) -> float:
         """The weight of a like made now. A clock that steps back makes it no less than at the beginning."""
@@ -77,7 +69,4 @@ class HeavyHitters:
 
     def _rescale(self, factor: float) -> None:
         self._weights = {item_id: weight * factor for item_id, weight in self._weights.items()}
-        self._errors = {item_id: error * factor for item_id, error in self._errors.items()}
-        self._heap = [(weight, item_id) for item_id, weight in self._weights.items()]
-        heapify(self._heap)
         self._began = self._clock()

@@ -39,7 +39,7 @@ def test_every_item_above_the_threshold_is_held_and_no_rate_is_overstated(seed: 
     per_like = 60 * SECOND * 0.6931471805599453 / (60 * SECOND)
     for item, n in exact.items():
         assert held.get(item, 0.0) <= n * per_like * (1 + 1e-9), "a lower bound"
-    # The bound that the paper proves: what a counter took over from others is at most the mean.
+    # The bound that the paper proves: what pruning takes from a counter is at most the mean.
     for item, n in exact.items():
         if n > 2 * len(stream) / 100:
             assert held[item] >= (n - len(stream) / 100) * per_like * (1 - 1e-9)
@@ -59,7 +59,7 @@ def test_memory_is_bounded() -> None:
     for n in range(5_000):
         hot.add(f"i{n}")
         hot.add(f"i{n % 7}")
-    assert len(hot._weights) == len(hot._errors) == len(hot._heap) == 50
+        assert len(hot._weights) <= 2 * 50
     assert {f"i{n}" for n in range(7)} <= {item for item, _ in hot.top(50)}
 
 
