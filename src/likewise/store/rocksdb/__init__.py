@@ -16,11 +16,12 @@ from ..contract import OneShard
 from ..owner import Owner
 from . import backup, keys
 from .database import Database, Settings, setup_errors
-from .folder import LOCK, mark, own_folder
+from .folder import LOCK, bytes_in, mark, own_folder
 from .reads import Reads
-from .values import Tip, changes_of, epoch_to_bytes
+from .values import Tip, changes_of, epoch_of, epoch_to_bytes
 from .verify import verify
-from .view import EPOCH, View
+from .view import EPOCH, TIP, View
+from .wal import check_logs
 from .writer import Draft, Writer
 
 __all__ = ["RocksStore", "Settings"]
@@ -41,8 +42,13 @@ class RocksStore(Reads):
             with setup_errors(path):
                 backup.clear(path)
                 mark(path)
+                check_logs(path)
                 self._database = Database(path, settings)
-                epoch, tip = self._where_it_ended()
+                try:
+                    epoch, tip = self._where_it_ended()
+                except BaseException:
+                    self._database.close()
+                    raise
         except BaseException:
             self._owner.release()
             raise
@@ -72,8 +78,7 @@ class RocksStore(Reads):
 
     async def stats(self) -> Stats:
         tip = self._writer.view.tip()
-        bytes_on_disk = sum(file.stat().st_size for file in self._path.iterdir())
-        return Stats(tip.likes, self._shard.position(tip.offset), tip.first or None, bytes_on_disk)
+        return Stats(tip.likes, self._shard.position(tip.offset), tip.first or None, bytes_in(self._path))
 
     async def ready(self) -> None:
         self._writer.view.tip()
@@ -91,8 +96,9 @@ class RocksStore(Reads):
             old = takewhile(lambda change: change.at < before and change.offset < tip.offset, changes)
             n = sum(1 for _ in islice(old, TRIM_CHANGES_MAX - dropped))
             dropped += n
-            if n < len(changes):
+            if 0 < n < len(changes):
                 draft.put_changes(changes[n:])
+            if n < len(changes):
                 break
         if dropped:
             draft.delete_changes(tip.first, tip.first + dropped - 1)
@@ -120,15 +126,16 @@ class RocksStore(Reads):
         if self._closed:
             return
         self._closed = True
-        await self._writer.close()
-        self._owner.release()
+        try:
+            await self._writer.close()
+        finally:
+            self._owner.release()
 
     def _where_it_ended(self) -> tuple[int, Tip]:
         """The directory's epoch, which begins now if it is new, and its tip."""
-        view = View(self._database.points, self._database.lists)
-        epoch = view.epoch()
+        epoch, tip = self._database.get_many([EPOCH, TIP])
         if epoch is None:
-            epoch = self._clock()
-            self._database.points.put(EPOCH, epoch_to_bytes(epoch))
+            epoch = epoch_to_bytes(self._clock())
+            self._database.points.put(EPOCH, epoch)
             self._database.sync()
-        return epoch, view.tip()
+        return epoch_of(epoch), Tip.of(tip) if tip else Tip()

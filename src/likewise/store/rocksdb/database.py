@@ -4,7 +4,7 @@ rocksdict raises plain `Exception`s whose text begins with RocksDB's status ("Co
 """
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -79,9 +79,11 @@ class Database:
         self.lists.flush()
 
     def close(self) -> None:
+        """Let go of the directory. What RocksDB cannot put into files any more (a full disk) stays in the WAL."""
         del self.lists_family
-        self.lists.close()
-        self.points.close()
+        for family in (self.lists, self.points):
+            with suppress(Exception):
+                family.close()
 
 
 def options(memory_mb: int) -> tuple[Options, dict[str, Options]]:

@@ -78,11 +78,14 @@ class View:
     def changes(self, shard: OneShard, after: Position | None, limit: int) -> Changes:
         tip = self.tip()
         start = shard.start_of(after, tip.first, tip.offset)
+        found = list(islice(self.transitions(start), limit))
+        end = start + len(found)  # offsets have no gaps
+        if (found and found[-1].offset != end) or (len(found) < limit and end < tip.offset):
+            raise read_failed(LookupError(f"changes are missing behind {shard.position(start)}"))
         items = [
             Change(shard.position(t.offset), t.user_id, t.item_id, t.item_type, t.liked, t.at, t.liked_at)
-            for t in islice(self.transitions(start), limit)
+            for t in found
         ]
-        end = start + len(items)  # offsets have no gaps
         return Changes(items, shard.position(end), end < tip.offset)
 
     def transitions(self, after: int) -> Iterator[Transition]:

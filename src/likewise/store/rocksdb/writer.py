@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from rocksdict import WriteBatch
+from rocksdict import ColumnFamily, WriteBatch
 
 from ...errors import Closed
 from ...fold import Folded, Pair, Row, Tally, Transition, fold, pairs_of
@@ -20,7 +20,7 @@ from ..writer_thread import WriterThread
 from . import keys
 from .database import Database, write_failure
 from .values import Tip, changes_to_bytes, row_of, row_to_bytes, tally_of, tally_to_bytes, type_to_bytes
-from .view import TIP, View
+from .view import TIP, View, read_failed
 
 R = TypeVar("R")
 
@@ -118,7 +118,10 @@ class Writer:
         by_key = {keys.register(*pair): pair for pair in pairs if pair}
         register = sorted(by_key)
         items = sorted({item_id for _, item_id in by_key.values()})
-        found = self._database.get_many(register + [keys.count(item_id) for item_id in items])
+        try:
+            found = self._database.get_many(register + [keys.count(item_id) for item_id in items])
+        except Exception as error:
+            raise read_failed(error) from error
         rows = {by_key[key]: row_of(value) if value else None for key, value in zip(register, found, strict=False)}
         counts = found[len(register) :]
         tallies = {item_id: tally_of(value) for item_id, value in zip(items, counts, strict=True) if value}
@@ -131,7 +134,11 @@ class Draft:
     def __init__(self, database: Database, tip: Tip) -> None:
         self.batch = WriteBatch(raw_mode=True)
         self.tip = tip
-        self._lists = database.lists_family
+        self._database = database  # and not its handle of a family, which would keep it open: drafts outlive failures
+
+    @property
+    def _lists(self) -> ColumnFamily:
+        return self._database.lists_family
 
     def put_folded(self, folded: Folded) -> None:
         """Everything that a folded batch comes to, in the order of the keys: RocksDB inserts neighbours faster."""
