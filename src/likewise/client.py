@@ -27,10 +27,12 @@ from .errors import (
 )
 from .model import PAGE_LIMIT_MAX, Count, Like, Op, Outcome, Page, Position, check_ids, faults_of
 from .times import parse_time, to_rfc3339
+from .transfer.backups import Backup
 
 T = TypeVar("T")
 
 TIMEOUT_S = 60
+BACKUP_TIMEOUT_S = 6 * 3_600
 TRIES_MAX = 8
 WAIT_S_MAX = 10
 
@@ -200,6 +202,10 @@ class RemoteLikes:
         likes = [Like(entry.user_id, item_id, None, parse_time(entry.liked_at)) for entry in page.items]
         return Page(likes, page.next_cursor)
 
+    async def backup(self, folder: str) -> Backup:
+        """Have the server back up its store into a new folder of this name; returns when that is done."""
+        return await self._call("POST", "/v1/backups", Backup, body={"folder": folder}, timeout_s=BACKUP_TIMEOUT_S)
+
     async def _set(self, method: str, op: Op, strict: bool) -> Outcome:
         if wrong := faults_of(op):
             raise InvalidInput(*wrong)
@@ -220,19 +226,23 @@ class RemoteLikes:
         *,
         body: Any = None,
         tries: int = 1,
+        timeout_s: float = TIMEOUT_S,
     ) -> T:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = self._base + path + ("?" + urlencode(given) if given else "")
         encoded = None if body is None else msgspec.json.encode(body)
         # All tries within one run on the one thread: what was asked later cannot overtake.
-        work = self._thread.submit(self._ask, method, target, encoded, tries)
+        work = self._thread.submit(self._ask, method, target, encoded, tries, timeout_s)
         answer = await asyncio.wrap_future(work)
         try:
             return msgspec.json.decode(answer, type=kind)
         except msgspec.DecodeError as error:
             raise SetupError(f"what answers at {self._url} is not likewise, or another version of it") from error
 
-    def _ask(self, method: str, target: str, body: bytes | None, tries: int) -> bytes:
+    def _ask(self, method: str, target: str, body: bytes | None, tries: int, timeout_s: float) -> bytes:
+        self._connection.timeout = timeout_s
+        if self._connection.sock:
+            self._connection.sock.settimeout(timeout_s)
         while True:
             tries -= 1
             try:

@@ -60,6 +60,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     body_bytes_max: int = 8 * 2**20
     """How long a request's body may be."""
 
+    backups: str | None = None
+    """The folder that backups asked for over HTTP go to. Without one, none are made."""
+
     log_format: Literal["text", "json"] = "text"
     """How log lines are written."""
 
@@ -82,6 +85,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 raise SetupError(f"{name} must be at least 1")
         if self.queue_ops_max < self.commit_ops_max:
             raise SetupError(f"queue_ops_max must be at least commit_ops_max ({self.commit_ops_max})")
+        if self.backups is not None and not Path(self.backups).is_dir():
+            place = Path(self.backups).absolute()
+            raise SetupError(f"the setting backups names no folder: {place}. Make it: mkdir -p {place}")
         if not 0 <= self.port <= 65_535:
             raise SetupError("port must be from 0 to 65535")
         return self

@@ -53,7 +53,7 @@ def test_every_setting_is_documented_with_its_default(field: msgspec.structs.Fie
     assert flag.strip("`") in options(COMMANDS["serve"])
     assert variable == f"`LIKEWISE_{field.name.upper()}`"
     shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-    assert default == f"`{shown}`"
+    assert default == ("none" if field.default is None else f"`{shown}`")
     assert len(meaning) > 10
 
 

@@ -33,6 +33,7 @@ def test_a_user_is_just_that_user(client: Client, new: Names) -> None:
         ("GET", f"/v1/users/{other}/data", None),
         ("DELETE", f"/v1/users/{other}/data", None),
         ("POST", "/v1/ops", {"ops": []}),
+        ("POST", "/v1/backups", {"folder": "mine"}),
         ("GET", "/v1/changes", None),
         ("GET", "/v1/stats", None),
         ("GET", "/metrics", None),

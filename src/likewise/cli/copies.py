@@ -1,4 +1,4 @@
-"""The commands that copy whole stores: move."""
+"""The commands that copy whole stores: backup, restore, move."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -14,11 +14,62 @@ from ..logs import configure
 from ..store import open_store
 from ..store.contract import Store
 from ..store.url import StoreUrl
-from ..transfer import moving
+from ..transfer import backups, moving
+from ..transfer.backups import Backup
 from ..transfer.moving import Checked
 from .output import likes_in_words, say, say_json, say_report
 from .progress import bar
-from .target import JsonOption
+from .target import (
+    DEFAULT_STORE,
+    JsonOption,
+    StoreOption,
+    Target,
+    TokenOption,
+    UrlOption,
+    needs_the_file,
+    open_likes,
+    target_of,
+)
+
+
+def backup(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A new folder; with --url its name on the server.")],
+    store: StoreOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the store into DIR, also while a server works on it, and verify the copy. Exits with 1 if it disagrees."""
+    made = asyncio.run(_backup(target_of(store, url, token), folder))
+    if as_json:
+        say_json(msgspec.to_builtins(made))
+    else:
+        manifest = made.manifest
+        say(f"backed up {likes_in_words(manifest.likes)} to {made.folder}, as of {manifest.taken_at}")
+        say_report(made.report)
+    if made.report.drifted:
+        typer.echo("The store itself may disagree with its likes: look with `likewise verify`.", err=True)
+        raise typer.Exit(1)
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `likewise backup` made.")],
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="URL", help="A new store.", show_default=DEFAULT_STORE)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new store of a backup, and verify it. A store that is there already is never touched."""
+    configure("text")
+    name = needs_the_file(target_of(store, None), "restore")
+    report = backups.restore(folder, name)
+    if as_json:
+        say_json(msgspec.to_builtins(report))
+    else:
+        say(f"restored {likes_in_words(report.likes)} to {name}")
+        say_report(report)
+    if report.drifted:
+        raise typer.Exit(1)
 
 
 def move(
@@ -34,6 +85,22 @@ def move(
         _say_moved(checked, target)
     if not checked.good:
         raise typer.Exit(1)
+
+
+async def _backup(target: Target, folder: str) -> Backup:
+    if target.url is not None:
+        from ..client import RemoteLikes
+
+        remote = RemoteLikes(target.url, target.token)
+        try:
+            return await remote.backup(folder)
+        finally:
+            await remote.close()
+    likes = await open_likes(target.store)
+    try:
+        return await backups.back_up(likes.store, Path(folder))
+    finally:
+        await likes.close()
 
 
 async def _move(source: str, target: str) -> Checked:

@@ -36,6 +36,9 @@ def serve(
     queue_ops_max: Annotated[int | None, typer.Option(metavar="N", help="Ops that may wait for theirs.")] = None,
     cache_items_max: Annotated[int | None, typer.Option(metavar="N", help="Counts held in memory.")] = None,
     body_bytes_max: Annotated[int | None, typer.Option(metavar="N", help="The longest request body.")] = None,
+    backups: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where backups go that are asked for over HTTP.")
+    ] = None,
     log_format: Annotated[str | None, typer.Option(metavar="text|json", help="How log lines are written.")] = None,
     access_log: Annotated[bool | None, typer.Option("--access-log/--no-access-log", help="Log every request.")] = None,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A TOML file of settings.")] = None,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ..errors import Fault, InvalidInput, LikewiseError
 from ..likes import Likes
 from ..model import Count, Op, Page, Position
 from ..times import parse_time, to_rfc3339
+from ..transfer.backups import back_up
 from . import wire
 from .identity import Caller, acting_user
 from .messages import Headers, Reply, Request
@@ -247,6 +249,15 @@ async def forget_user(call: Call) -> Reply:
 
 
 # The service itself
+
+
+async def backups(call: Call) -> Reply:
+    place = call.app.settings.backups
+    if place is None:
+        detail = "this server has no place for backups: name a folder in its setting backups (--backups DIR)"
+        raise InvalidInput(Fault("/folder", detail))
+    backup = await back_up(call.likes.store, Path(place) / call.body.folder, clock=call.likes.clock)
+    return Reply(200, PRIVATE, encode(backup))
 
 
 async def stats(call: Call) -> Reply:

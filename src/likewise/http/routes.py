@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ..transfer.backups import Backup
 from . import calls, wire
 from .calls import Call
 from .identity import Who
@@ -100,6 +101,11 @@ ROUTES = (
         wire.TrendingAnswer, wire.TrendingQuery,
     ),
     Route("GET", "/v1/stats", calls.stats, Who.SERVICE, "The figures of the service", wire.StatsAnswer),
+    Route(
+        "POST", "/v1/backups", calls.backups, Who.SERVICE,
+        "Copy the store into a new folder below the setting `backups`, and verify the copy",
+        Backup, body=wire.BackupBody, problems=(503,),
+    ),
     Route("GET", "/livez", calls.livez, Who.ANYONE, "Whether the process runs; asks no dependency", wire.HealthAnswer),
     Route("GET", "/readyz", calls.readyz, Who.ANYONE, "Whether it can do its work", wire.HealthAnswer, problems=(503,)),
     Route("GET", "/metrics", calls.metrics, Who.SERVICE, "Metrics in Prometheus' text format", str),

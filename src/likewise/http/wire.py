@@ -12,6 +12,9 @@ from ..trending import Hot
 
 OPS_MAX = 10_000
 
+BACKUP_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?!\n)$"
+"""A name, never a path: letters, digits, `.`, `_` and `-`, and it begins with none of these three."""
+
 Id = Annotated[str, Meta(min_length=1, max_length=ID_BYTES_MAX, description="1 to 256 bytes of UTF-8")]
 Type = Annotated[str, Meta(min_length=1, max_length=TYPE_BYTES_MAX, description="1 to 64 bytes of UTF-8")]
 Time = Annotated[str, Meta(description="RFC 3339 in UTC, with microseconds", extra_json_schema={"format": "date-time"})]
@@ -125,6 +128,10 @@ class OpBody(Input):
 
 class OpsBody(Input):
     ops: Annotated[list[OpBody], Meta(max_length=OPS_MAX)]
+
+
+class BackupBody(Input):
+    folder: Annotated[str, Meta(pattern=BACKUP_NAME, description="a name for the backup, which no other has")]
 
 
 # Answers
