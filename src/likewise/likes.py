@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from .batching import Batcher
 from .counts_cache import CountsCache
@@ -32,7 +33,7 @@ from .model import (
     faults_of,
 )
 from .store import open_store
-from .store.contract import Store
+from .store.contract import News, Store
 from .times import Clock, wall_clock
 from .trending import HeavyHitters, Hot
 from .upkeep import Upkeep
@@ -82,6 +83,7 @@ class Likes:
         self._counts: Batcher[str, Count] = Batcher(store.counts, self._counted, waiting_max=WAITING_READS_MAX)
         self._liked = Batcher(store.liked, waiting_max=WAITING_READS_MAX)
         self._upkeep: Upkeep | None = None
+        self._told = store.tell(self._changed)
 
     @classmethod
     def open(
@@ -91,11 +93,15 @@ class Likes:
         return Opening(cls, url, clock, limits)
 
     async def start(self) -> None:
-        """Pre-warm the counts of the last hot list, and begin the upkeep (retention, the hot list)."""
+        """Pre-warm, and begin the upkeep (retention, the hot list): for the process that looks after the store."""
+        await self.warm()
+        self._upkeep = Upkeep([self.expire, self.save_hot_list])
+
+    async def warm(self) -> None:
+        """Have the counts of the last hot list in memory."""
         if saved := await self.store.recall("hot"):
             items = msgspec.json.decode(saved, type=list[str])
             self.cache.put_all(await self.store.counts(items))
-        self._upkeep = Upkeep([self.expire, self.save_hot_list])
 
     async def close(self) -> None:
         """Commit everything that was accepted, then let go of the store. Safe to call twice."""
@@ -141,10 +147,12 @@ class Likes:
     async def forget_user(self, user_id: str) -> int:
         """Undo every like of a user, counts and lists included; returns how many. Changes keep the user's id until
         their retention ends, because whoever follows them has to learn of it."""
+        self.store.refresh(now=True)
         return await self._forget(Op(like.user_id, like.item_id, False) async for like in self.likes_of(user_id))
 
     async def forget_item(self, item_id: str) -> int:
         """Undo every like of an item; returns how many."""
+        self.store.refresh(now=True)
         return await self._forget(Op(like.user_id, like.item_id, False) async for like in self.likers_of(item_id))
 
     # Reading
@@ -163,16 +171,21 @@ class Likes:
 
     def cached_count(self, item_id: str) -> Count | None:
         """The item's count if it is in memory."""
+        as_of = self.store.refresh()
         count = self.cache.get(item_id)
-        if count is not None:
-            self.measures.cache_hits += 1
-        return count
+        if count is None:
+            return None
+        self.measures.cache_hits += 1
+        return count if as_of is None else replace(count, as_of=as_of)
 
     async def counts(self, item_ids: Sequence[str], user: str | None = None) -> list[Count]:
         """The counts of up to 1,000 items, in the order asked; with `user`, also whether that user likes each."""
         _check_at_most("item_ids", item_ids, COUNTS_MAX)
+        as_of = self.store.refresh()
         counts = [count for item_id in item_ids if (count := self.cache.get(item_id))]
         self.measures.cache_hits += len(counts)
+        if as_of is not None:
+            counts = [replace(count, as_of=as_of) for count in counts]
         if len(counts) < len(item_ids):
             held = {count.item_id: count for count in counts}
             missing = [item_id for item_id in item_ids if item_id not in held]
@@ -182,10 +195,7 @@ class Likes:
             return counts
         check_ids("user", [user])
         liked = await self._liked.submit([(user, item_id) for item_id in item_ids])
-        return [
-            msgspec.structs.replace(count, liked=liked_at is not None)
-            for count, liked_at in zip(counts, liked, strict=True)
-        ]
+        return [replace(count, liked=liked_at is not None) for count, liked_at in zip(counts, liked, strict=True)]
 
     async def likes_page(
         self, user_id: str, *, limit: int = PAGE_LIMIT, cursor: str | None = None, item_type: str | None = None
@@ -245,8 +255,14 @@ class Likes:
         await self.store.reach(position)
         await self.writes.settled()  # the store shows a commit a moment before it is written through to the cache
 
+    def as_of(self) -> int | None:
+        """The moment that reads begun from now on are of, at least: None for the present, or microseconds since the
+        epoch in a process that reads along."""
+        return self.store.refresh()
+
     def trending(self, limit: int = PAGE_LIMIT) -> list[Hot]:
         """The items liked most right now, hottest first."""
+        self.store.refresh()
         return self.hot.top(_check_limit(limit))
 
     # Looking after it
@@ -311,11 +327,17 @@ class Likes:
                 measures.unchanged += 1
             else:
                 measures.refused += 1
-        for item_id, outcome in latest.items():
-            self.cache.put(Count(item_id, outcome.count or 0, outcome.version))
-        for item_id, n in likes.items():
-            measures.likes += n
-            self.hot.add(item_id, n)
+        measures.likes += sum(likes.values())
+        if not self._told:
+            self._changed(News([Count(id_, o.count or 0, o.version) for id_, o in latest.items()], likes))
+
+    def _changed(self, news: News | None) -> None:
+        """Take commits into what is in memory, before anyone reads what they changed."""
+        if news is None:
+            self.cache.clear()
+            return
+        self.cache.put_all(news.counts)
+        self.hot.add_all(news.likes)
 
     async def _read_counts(self, item_ids: Sequence[str]) -> Sequence[Count]:
         check_ids("item_id", item_ids)

@@ -28,7 +28,7 @@ def test_every_public_method_is_there_under_the_same_name() -> None:
         return {name for name, member in inspect.getmembers(kind, callable) if not name.startswith("_")}
 
     # Not for callers: the service's own (starting, announcing) and what only the HTTP hot path asks for.
-    own = {"start", "announce", "cached_count", "save_hot_list"}
+    own = {"start", "warm", "announce", "as_of", "cached_count", "save_hot_list"}
     assert public(likewise.Likes) - own <= public(sync.Likes)
     for name in ("like", "likes_of", "verify"):
         assert getattr(sync.Likes, name).__doc__ == getattr(likewise.Likes, name).__doc__

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import SetupError
 from ..times import Clock, wall_clock
 from .contract import Store
+from .link import Link
 from .memory import MemoryStore
 from .url import StoreUrl
 
@@ -40,3 +41,16 @@ async def open_store(url: str, *, clock: Clock = wall_clock) -> Store:
             return await RocksStore.open(path, named.settings(RocksSettings), clock=clock)
         case _:
             return MemoryStore(clock=clock)
+
+
+async def open_reader(url: str, link: Link, *, clock: Clock = wall_clock) -> Store:
+    """Read along in the store that `url` names and the process at the other end of `link` has open. Raises SetupError,
+    also for a tier of one process."""
+    match named := StoreUrl.parse(url):
+        case StoreUrl(scheme="rocksdb", path=Path() as path):
+            from .rocksdb import Settings
+            from .rocksdb.reader import RocksReader
+
+            return await RocksReader.open(path, named.settings(Settings), link, clock=clock)
+        case _:
+            raise SetupError(f"{url} is for one process: workers need a rocksdb: store")

@@ -5,7 +5,7 @@ A tier knows its driver and this vocabulary, nothing of HTTP, caching or queues.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -13,6 +13,13 @@ from ..errors import Fault, InvalidInput, PositionExpired
 from ..fold import Pair
 from ..model import Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
 from ..times import Clock
+
+
+class News(NamedTuple):
+    """What commits came to: the counts of the items that they changed, and how many likes each of these got."""
+
+    counts: Sequence[Count]
+    likes: Mapping[str, int]
 
 
 class Store(ABC):
@@ -125,6 +132,16 @@ class Store(ABC):
     async def begin_epoch(self) -> None:
         """Make this a store of its own, which never gave any position: those given so far, by this store or by the one
         that it is a copy of, are refused from now on. Durable. For a copy just opened, before anyone else uses it."""
+
+    def refresh(self, *, now: bool = False) -> int | None:  # noqa: B027 - most tiers have nothing to do for it
+        """Have reads begun from now on see a moment that is as late as this tier promises; with `now`, everything that
+        was answered. Returns that moment, in microseconds since the epoch; None where it is always the present."""
+
+    def tell(self, changed: Callable[[News | None], None]) -> bool:
+        """Where other processes write too: from now on, tell `changed` of every commit, one's own included, before any
+        read sees it; None stands for more than can be told. Returns whether this tier does so: elsewhere likes change
+        by `apply` alone, and its outcomes are the news."""
+        return False
 
     def announce(self, url: str) -> None:  # noqa: B027 - a tier that many processes share has nobody to tell
         """Tell other processes that are refused this store where this one serves it."""

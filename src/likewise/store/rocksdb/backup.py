@@ -26,6 +26,7 @@ def checkpoint(database: Database, store: Path) -> Path:
     work = store / WORK
     clear(store)
     Checkpoint(database.points).create_checkpoint(str(work))
+    database.stir()
     mark(work)
     return work
 

@@ -5,11 +5,11 @@ from itertools import islice
 
 from rocksdict import Rdict, RdictIter
 
-from ...errors import StoreFailed
 from ...fold import NO_LIKES, Pair, Row, Tally, Transition
 from ...model import Change, Changes, Count, Keyset, Like, Page, Position, Summary
 from ..contract import OneShard, newest_first, page_of
 from . import keys
+from .database import read_failed
 from .values import Tip, changes_of, epoch_of, row_of, tally_of, type_of
 
 TIP = keys.note("tip")
@@ -136,8 +136,3 @@ def walk(iterator: RdictIter, start: bytes, prefix: bytes) -> Iterator[tuple[byt
         iterator.status()
     except Exception as error:
         raise read_failed(error) from error
-
-
-def read_failed(error: Exception) -> StoreFailed:
-    """A failed read, in words that tell what to do."""
-    return StoreFailed(f"the store could not be read ({error}). If that stays, bring back a backup.", 10)
