@@ -1,5 +1,6 @@
 """`POST /v1/backups`: for the service scope only, into the folder that the server was told, and nowhere else."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+import likewise
+from likewise.http import calls
+from likewise.http.asgi import AsgiApp
+from likewise.settings import Settings
 from likewise.sync import Likes
 from likewise.transfer import backups
 from tests.http.conftest import Client
@@ -105,3 +110,25 @@ def test_a_place_that_is_not_there_is_said_at_the_start(tmp_path: Path) -> None:
     assert status == 1
     assert "mkdir -p" in complaint
     assert "Traceback" not in complaint
+
+
+async def test_a_server_that_stops_does_not_wait_for_a_backup(
+    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "LOOK_UP_S", 0.01)
+    async with likewise.Likes.open(f"sqlite:{tmp_path / 'likes.db'}") as likes:
+        begun = asyncio.Event()
+
+        async def endless(copy: Path) -> None:
+            copy.touch()
+            begun.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(likes.store, "backup", endless)
+        asgi = AsgiApp(likes, Settings(backups=str(place)))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="http://127.0.0.1") as client:
+            asking = asyncio.ensure_future(client.post("/v1/backups", json={"folder": "x"}))
+            await begun.wait()
+            asgi.app.draining = True
+            assert "was not finished" in str(problem(await asking, 503)["detail"])
+    assert list(place.iterdir()) == []

@@ -1,5 +1,6 @@
 """The calls of Likewise v1: each takes a `Call`, asks `Likes`, and answers. Routing and validation come before."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import Fault, InvalidInput, LikewiseError
+from ..errors import Closed, Fault, InvalidInput, LikewiseError
 from ..likes import Likes
 from ..model import Count, Op, Page, Position
 from ..times import parse_time, to_rfc3339
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 JSON = ("content-type", "application/json")
 PRIVATE: Headers = [JSON, ("cache-control", "private, no-store")]
 PUBLIC: Headers = [JSON, ("cache-control", "public, max-age=1, s-maxage=2, stale-while-revalidate=2")]
+
+LOOK_UP_S = 0.5
+"""How often a long call looks whether the server is about to stop."""
 
 encode = msgspec.json.Encoder().encode
 
@@ -256,8 +260,15 @@ async def backups(call: Call) -> Reply:
     if place is None:
         detail = "this server has no place for backups: name a folder in its setting backups (--backups DIR)"
         raise InvalidInput(Fault("/folder", detail))
-    backup = await back_up(call.likes.store, Path(place) / call.body.folder, clock=call.likes.clock)
-    return Reply(200, PRIVATE, encode(backup))
+    folder = Path(place) / call.body.folder
+    making = asyncio.ensure_future(back_up(call.likes.store, folder, clock=call.likes.clock))
+    while not making.done():
+        await asyncio.wait((making,), timeout=LOOK_UP_S)
+        if call.app.draining:  # a large copy would hold up the stop for minutes
+            making.cancel()
+    if making.cancelled():
+        raise Closed("shutting down; the backup was not finished, and nothing is left of it", 2)
+    return Reply(200, PRIVATE, encode(making.result()))
 
 
 async def stats(call: Call) -> Reply:
