@@ -4,6 +4,7 @@ A tier's own settings are in its URL (`sqlite:likes.db?cache_mb=256`). `LIKEWISE
 the value, for secrets.
 """
 
+import sys
 import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -13,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from .errors import SetupError
+from .store.url import StoreUrl
 
 
 def is_loopback(host: str) -> bool:
@@ -34,6 +36,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     port: int = 8080
     """The port to listen on; 0 picks a free one."""
+
+    workers: int = 1
+    """How many processes serve: one that writes, the others read along. More than one only with a `rocksdb:` store."""
 
     identity: Literal["loopback", "header"] = "loopback"
     """Who is calling, by `user_header`. `loopback`: this machine's word, without it the service scope. `header`: a
@@ -80,9 +85,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"refusing to listen on {self.host} while anyone there could be any user. Put a gateway in front that "
                 "authenticates and set identity = header, or listen on 127.0.0.1."
             )
-        for name in ("commit_ops_max", "queue_ops_max", "cache_items_max", "body_bytes_max"):
+        for name in ("workers", "commit_ops_max", "queue_ops_max", "cache_items_max", "body_bytes_max"):
             if getattr(self, name) < 1:
                 raise SetupError(f"{name} must be at least 1")
+        if self.workers > 1 and StoreUrl.parse(self.store).scheme != "rocksdb":
+            raise SetupError(f"workers = {self.workers} needs a rocksdb: store; {self.store} is for one process")
+        if self.workers > 1 and sys.platform != "linux":
+            raise SetupError(f"workers = {self.workers} needs Linux, where processes can share a port")
         if self.queue_ops_max < self.commit_ops_max:
             raise SetupError(f"queue_ops_max must be at least commit_ops_max ({self.commit_ops_max})")
         if self.backups is not None and not Path(self.backups).is_dir():

@@ -1,11 +1,9 @@
 """The command `serve`: settings from flags, environment and file, then the HTTP server."""
 
-import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,6 +20,9 @@ def serve(
         str | None, typer.Option(help="The address to listen on. Beyond loopback only with an --identity.")
     ] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 0 picks a free one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes: one that writes, the others read. rocksdb: only.")
+    ] = None,
     identity: Annotated[
         str | None, typer.Option(metavar="loopback|header", help="Who is calling: this machine's or a gateway's word.")
     ] = None,
@@ -46,14 +47,15 @@ def serve(
     """Run the service until Ctrl-C. Every flag is also LIKEWISE_<NAME>, or a line of the --config file."""
     given = locals()
     settings = load({name: given[name] for name in NAMES}, os.environ, config)
-    from ..http.server import serve as serve_http
+    from ..http import server
 
-    _run(serve_http(settings, lambda url: _say_started(settings, url)))
+    server.run(server.serve(settings, lambda url: _say_started(settings, url)))
 
 
 def _say_started(settings: Settings, url: str) -> None:
     kept = settings.store if StoreUrl.parse(settings.store).path else "nowhere: memory only"
-    typer.echo(f"likewise listens on {url}, and keeps likes in {kept}. Ctrl-C stops it.")
+    processes = f" with {settings.workers} processes," if settings.workers > 1 else ""
+    typer.echo(f"likewise listens on {url},{processes} and keeps likes in {kept}. Ctrl-C stops it.")
     typer.echo(f"  try   curl -X PUT {url}/v1/items/post:42/like -H '{_header(settings)}: alice'")
     typer.echo(f"  read  {url}/docs")
     sys.stdout.flush()  # into a pipe as well: whoever started us waits for this line
@@ -61,14 +63,3 @@ def _say_started(settings: Settings, url: str) -> None:
 
 def _header(settings: Settings) -> str:
     return "-".join(word.capitalize() for word in settings.user_header.split("-"))
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    runner: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
-    try:
-        import uvloop
-    except ImportError:
-        pass
-    else:
-        runner = uvloop.run
-    runner(work)

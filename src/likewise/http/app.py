@@ -11,6 +11,7 @@ from ..likes import Likes
 from ..measures import LATENCY_BOUNDS_S, Histogram
 from ..model import Position
 from ..settings import Settings
+from ..times import to_rfc3339
 from . import calls
 from .calls import Call
 from .docs import render_docs
@@ -48,10 +49,13 @@ class RequestMeasures:
 
 
 class App:
-    """The HTTP API over one `Likes`."""
+    """The HTTP API over one `Likes`. Of the processes of a service, worker 1 writes; the others read along."""
 
-    def __init__(self, likes: Likes, settings: Settings | None = None, identity: Identity | None = None) -> None:
+    def __init__(
+        self, likes: Likes, settings: Settings | None = None, identity: Identity | None = None, *, worker: int = 1
+    ) -> None:
         self.likes = likes
+        self.worker = worker
         self.settings = settings or Settings()
         self.identity = identity or identity_of(self.settings)
         self.measures = RequestMeasures()
@@ -69,10 +73,12 @@ class App:
         measures.in_flight += 1
         self._requests += 1
         request_id = f"{self._boot}-{self._requests:x}"
-        route = NO_ROUTE
+        route, as_of = NO_ROUTE, None
         try:
             request_id = _given_id(request) or request_id
             route, target = self._find(request)
+            if self.worker > 1 and route.reads:
+                as_of = self.likes.as_of()
             reply = self._call(route, request, target)
             if not isinstance(reply, Reply):
                 reply = await reply
@@ -89,7 +95,10 @@ class App:
             called = {"method": route.method, "route": route.path, "status": reply.status}
             log.info("request", **called, ms=took, request_id=request_id)
         stream = reply.stream and self._counted(reply.stream)
-        return Reply(reply.status, [*reply.headers, ("x-request-id", request_id)], reply.body, stream)
+        headers = [*reply.headers, ("x-request-id", request_id)]
+        if as_of is not None:
+            headers.append(("likewise-as-of", to_rfc3339(as_of)))
+        return Reply(reply.status, headers, reply.body, stream)
 
     async def _counted(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """A stream is under way until its end; the server waits for it before it stops."""

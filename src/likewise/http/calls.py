@@ -277,6 +277,7 @@ async def stats(call: Call) -> Reply:
     requests = app.measures.request_seconds
     commits = measures.commit_ops.total
     answer = wire.StatsAnswer(
+        worker=app.worker,
         likes=stored.likes,
         position=str(stored.position),
         bytes_on_disk=stored.bytes_on_disk,

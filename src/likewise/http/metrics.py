@@ -21,10 +21,25 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 def render(app: "App") -> bytes:
     """All metrics, as text."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Numbers(app))
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
+    registry.register(_OfThisProcess(app))
     return generate_latest(registry)
+
+
+class _OfThisProcess(Collector):
+    """With several workers, each answers with its own numbers, and each of them says whose it is."""
+
+    def __init__(self, app: "App") -> None:
+        self._worker = str(app.worker) if app.settings.workers > 1 else None
+        self._collectors = (_Numbers(app), ProcessCollector(registry=None), PlatformCollector(registry=None))
+
+    def collect(self) -> Iterator[Metric]:
+        for collector in self._collectors:
+            for metric in collector.collect():
+                if self._worker:
+                    metric.samples = [
+                        sample._replace(labels={**sample.labels, "worker": self._worker}) for sample in metric.samples
+                    ]
+                yield metric
 
 
 class _Numbers(Collector):

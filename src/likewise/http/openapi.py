@@ -23,6 +23,10 @@ REASONS = {
     422: "The input is not valid",
     503: "Not now; ask again after Retry-After seconds",
 }
+AS_OF = {
+    "description": "From a process that reads along: this answer has everything that was answered before that moment",
+    "schema": {"type": "string", "format": "date-time"},
+}
 REF = "#/components/schemas/{name}"
 
 
@@ -93,6 +97,8 @@ def _response(route: Route, status: int) -> dict[str, Any]:
     if status == 200:
         media, schema = _answer(route)
         response["content"] = {media: {"schema": schema}}
+        if route.reads:
+            response["headers"] = {"Likewise-As-Of": AS_OF}
     elif status >= 400:
         problem = REF.format(name=ProblemDetails.__name__)
         response["content"] = {"application/problem+json": {"schema": {"$ref": problem}}}

@@ -31,6 +31,11 @@ class Route(NamedTuple):
     problems: tuple[int, ...] = ()
     hidden: bool = False
 
+    @property
+    def reads(self) -> bool:
+        """Whether it answers with likes as they stand at a moment: what `at_least` asks for, Likewise-As-Of says."""
+        return any(kind is not None and issubclass(kind, wire.Read) for kind in (self.query, self.body))
+
 
 ITEM = "/v1/items/{item_id}"
 USER = "/v1/users/{user_id}"
@@ -82,7 +87,7 @@ ROUTES = (
     ),
     Route(
         "GET", f"{USER}/data", calls.user_data, Who.OWNER, "Everything kept about a user, one JSON object a line",
-        wire.UserLikeAnswer,
+        wire.UserLikeAnswer, wire.Read,
     ),
     Route(
         "DELETE", f"{USER}/data", calls.forget_user, Who.OWNER, "Forget a user: undo all their likes",

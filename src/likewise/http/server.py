@@ -1,12 +1,16 @@
-"""`likewise serve`: one process, one event loop, granian's RSGI in front, a clean start and a clean stop."""
+"""`likewise serve`: a process with one event loop, granian's RSGI in front, a clean start and a clean stop.
+
+With `workers`, there are more of them: `readers.py`.
+"""
 
 import asyncio
 import errno
 import gc
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import structlog
 from granian.constants import HTTPModes, Interfaces
@@ -17,6 +21,7 @@ from ..likes import Likes, Limits
 from ..logs import configure
 from ..settings import Settings
 from .app import App
+from .readers import Readers
 from .rsgi import RsgiApp
 
 log = structlog.get_logger("likewise.server")
@@ -31,27 +36,56 @@ DRAIN_S = 10.0
 
 async def serve(settings: Settings, started: Callable[[str], None] = lambda _: None) -> None:
     """Open the store, listen, call `started` with the URL, and serve until SIGINT or SIGTERM; then finish what was
-    accepted, and stop. Raises SetupError."""
+    accepted, and stop. With several workers, this is the process that writes. Raises SetupError."""
     configure(settings.log_format)
     address, port = _free_address(settings)
-    _tune_garbage_collection()
-    limits = Limits(settings.commit_ops_max, settings.queue_ops_max, settings.cache_items_max)
-    async with Likes.open(settings.store, limits=limits) as likes:
+    tune_garbage_collection()
+    async with Likes.open(settings.store, limits=limits_of(settings)) as likes:
         app = App(likes, settings)
-        server = _server(app, address, port)
-        serving = asyncio.ensure_future(server.serve())
-        stop = _stop_signal()
-        try:
-            await _listening(address, port, serving)
+        stop = stop_signal()
+        readers = Readers(likes, settings, address, port)
+        async with listening(app, address, port) as serving, readers:
             url = f"http://{_bracketed(settings.host)}:{port}"
             likes.announce(url)
             started(url)
-            await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-            await _drain(app)
-        finally:
-            server.stop()
-            with suppress(asyncio.CancelledError):
-                await serving
+            await first_of(serving, stop.wait())
+            await asyncio.gather(drain(app), readers.stop())
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run in the event loop that granian is fastest on."""
+    runner: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
+    try:
+        import uvloop
+    except ImportError:
+        pass
+    else:
+        runner = uvloop.run
+    runner(work)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What each process may hold."""
+    return Limits(settings.commit_ops_max, settings.queue_ops_max, settings.cache_items_max)
+
+
+async def first_of(*ends: Awaitable[Any]) -> None:
+    """Returns once one of these is done."""
+    await asyncio.wait([asyncio.ensure_future(end) for end in ends], return_when=asyncio.FIRST_COMPLETED)
+
+
+@asynccontextmanager
+async def listening(app: App, address: str, port: int) -> AsyncGenerator["asyncio.Future[None]"]:
+    """Serve `app` within the block; gives what is done only if the server ends by itself."""
+    server = _server(app, address, port)
+    serving = asyncio.ensure_future(server.serve())
+    try:
+        await _listening(address, port, serving)
+        yield serving
+    finally:
+        server.stop()
+        with suppress(asyncio.CancelledError):
+            await serving
 
 
 def _server(app: App, host: str, port: int) -> Server:
@@ -68,7 +102,7 @@ def _server(app: App, host: str, port: int) -> Server:
     )
 
 
-def _tune_garbage_collection() -> None:
+def tune_garbage_collection() -> None:
     """Nothing here makes cycles per request, so look for them seldom, and never among what was made at the start.
 
     The default looks after every 700 objects: a fifth of the time of a like (docs/decisions/004-the-hot-path.md).
@@ -78,7 +112,8 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
+    """Set by SIGINT and SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -116,7 +151,7 @@ async def _listening(host: str, port: int, serving: "asyncio.Future[None]") -> N
     raise SetupError(f"the server did not start on port {port}")
 
 
-async def _drain(app: App) -> None:
+async def drain(app: App) -> None:
     """Take nothing more, and give what is under way time to end."""
     app.draining = True
     loop = asyncio.get_running_loop()

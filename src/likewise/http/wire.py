@@ -90,7 +90,7 @@ class ChangesQuery(Input):
     limit: Annotated[int, Meta(ge=1, le=CHANGES_MAX)] = 100
 
 
-class TrendingQuery(Input):
+class TrendingQuery(Read):
     limit: Limit = 20
 
 
@@ -296,6 +296,9 @@ class ForgottenAnswer(msgspec.Struct):
 
 
 class StatsAnswer(msgspec.Struct):
+    """Of the whole service: `likes`, `position`, `bytes_on_disk`. The rest is of the worker that answers."""
+
+    worker: int
     likes: int
     position: PositionText
     bytes_on_disk: int
