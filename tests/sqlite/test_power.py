@@ -13,8 +13,8 @@ from likewise.model import Op
 from likewise.store import open_store
 from likewise.store.sqlite import database
 from tests.clocks import SetClock
+from tests.crash.history import History
 from tests.sqlite.disks import CachingDisk, plugged_in
-from tests.sqlite.history import History
 
 BATCHES = 40
 

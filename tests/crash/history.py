@@ -1,6 +1,6 @@
 """What was asked and what was answered, and whether a store found after a crash agrees with it."""
 
-from likewise.model import Change, Position
+from likewise.model import Change, Op, Position
 from likewise.store.contract import Store
 from tests.ops import all_likers, everything
 
@@ -74,3 +74,13 @@ class History:
             return f"{pair} does not alternate at {change.position}"
         (self._streamed.add if change.liked else self._streamed.discard)(pair)
         return None
+
+
+async def asked_and_answered(store: Store) -> History:
+    """A short history, to plant damage behind."""
+    history = History()
+    for user_id, item_id, liked in [("u1", "i1", True), ("u2", "i1", True), ("u2", "i2", True), ("u2", "i1", False)]:
+        history.ask((user_id, item_id), liked)
+        await store.apply([Op(user_id, item_id, liked)])
+        history.answer((user_id, item_id), liked)
+    return history

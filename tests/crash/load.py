@@ -1,4 +1,4 @@
-"""A process that likes and unlikes as fast as it can, until it is killed: `python -m tests.sqlite.load url log seed`.
+"""A process that likes and unlikes as fast as it can, until it is killed: `python -m tests.crash.load url log seed`.
 
 Before each op it notes in the log what it asks, and after the answer what it was answered. A note is one write to a
 file, which outlives the process whatever becomes of it.
@@ -9,9 +9,8 @@ import os
 import sys
 from random import Random
 
-import likewise.store.sqlite
 from likewise import Likes
-from tests.sqlite.history import History
+from tests.crash.history import History
 
 USERS = 48
 ITEMS = 7
@@ -33,6 +32,15 @@ async def main(url: str, log: str, seed: int) -> None:
     await asyncio.gather(*(user(n) for n in range(USERS)))
 
 
+def housekeeping_all_the_time() -> None:
+    """Let kills meet what a tier does now and then: SQLite's checkpoints, RocksDB's flushes and compactions."""
+    import likewise.store.rocksdb.database as rocksdb
+    import likewise.store.sqlite as sqlite
+
+    sqlite.WAL_MB = 0.1
+    rocksdb.MEMTABLE_MB_MAX = 1 / 16
+
+
 def read_log(log: str, history: History) -> None:
     """Take the notes of a killed process into a history."""
     with open(log, encoding="ascii") as lines:
@@ -44,5 +52,5 @@ def read_log(log: str, history: History) -> None:
 
 
 if __name__ == "__main__":
-    likewise.store.sqlite.WAL_MB = 0.1  # so that kills meet checkpoints as well
+    housekeeping_all_the_time()
     asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
