@@ -32,7 +32,7 @@ STIR = keys.note("stir")
 BLOOM_BITS = 10
 """A like that never was is looked for on disk once in a hundred times."""
 
-MEMTABLE_MB_MAX = 16
+MEMTABLE_MB_MAX: float = 16
 """Larger ones write a little less, and each insert into them costs more than that is worth."""
 
 
@@ -119,7 +119,7 @@ def options(memory_mb: int) -> tuple[Options, dict[str, Options]]:
     """
     cache = Cache(memory_mb * 2**20)
     memtables = WriteBufferManager.new_write_buffer_manager_with_cache(memory_mb * 2**20 // 4, False, cache)
-    memtable_bytes = min(MEMTABLE_MB_MAX, max(2, memory_mb // 16)) * 2**20
+    memtable_bytes = int(min(MEMTABLE_MB_MAX, max(2, memory_mb // 16)) * 2**20)
     points, lists = _options(cache, memtable_bytes, BLOOM_BITS), _options(cache, memtable_bytes, 0)
     points.set_write_buffer_manager(memtables)
     return points, {"lists": lists}
@@ -160,7 +160,7 @@ def setup_errors(path: Path) -> Generator[None]:
     except SetupError:
         raise
     except Exception as error:
-        text = str(error)
+        text = " ".join(str(error).split())
         if "Corruption" in text or "No such file" in text:
             raise NotAStore(f"{path} is damaged ({text}). {BRING_BACK}") from error
         if "No space left" in text:

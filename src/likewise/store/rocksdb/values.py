@@ -8,8 +8,8 @@ import msgspec
 from ...fold import Folded, Row, Tally, Transition
 
 _LIKED_AT = Struct(">Q")
-_TALLY = Struct(">QQ")
-_TIP = Struct(">QQQQ")
+_TALLY = Struct(">qQ")  # a count that drifted may fall below 0 before it is mended
+_TIP = Struct(">QQQq")
 
 changes_to_bytes = msgspec.msgpack.Encoder().encode
 changes_of = msgspec.msgpack.Decoder(list[Transition]).decode
