@@ -190,6 +190,9 @@ def write_failure(error: Exception) -> Failure | None:
         return None
     if "No space left" in str(error):
         return Failure(
-            StoreFailed("the disk is full; nothing of this was stored. Free some space, then ask again.", 10)
+            # RocksDB looks every 5 seconds whether there is room again, and then goes on by itself.
+            StoreFailed(
+                "the disk is full; nothing of this was stored. Free some space; writes then go on by themselves.", 10
+            )
         )
     return Failure(StoreFailed(f"the store could not be written ({error}); nothing of this was stored.", 10))

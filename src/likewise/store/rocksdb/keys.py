@@ -48,11 +48,6 @@ def count(item_id: str) -> bytes:
     return f"c{item_id}".encode()
 
 
-def count_item(key: bytes) -> str:
-    """The inverse of `count`."""
-    return key[1:].decode()
-
-
 def note(key: str) -> bytes:
     return f"n{key}".encode()
 
