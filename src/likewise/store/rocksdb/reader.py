@@ -120,7 +120,7 @@ class RocksReader(Reads):
 
     def _catch_up(self) -> View:
         """Look anew, and tell what has changed since the last look."""
-        self._view, looks, news = None, 0, None
+        self._view, looks = None, 0
         while True:
             looks += 1
             looked_at, as_of = self._monotonic(), self._clock()
