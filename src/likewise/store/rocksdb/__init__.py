@@ -108,6 +108,7 @@ class RocksStore(Reads):
     async def backup(self, copy: Path, /) -> None:
         self._writer.check()
         await asyncio.to_thread(self._database.flush)
+        self._database.stir()
         work = await self._writer.here(lambda: backup.checkpoint(self._database, self._path))
         await backup.hand_over(work, copy)
 

@@ -90,7 +90,6 @@ class Database:
         """Put what is in memory into files."""
         self.points.flush()
         self.lists.flush()
-        self.stir()
 
     def stir(self) -> None:
         """Let the WAL go on behind what is in files. A secondary learns from the WAL alone how far the database is, so
