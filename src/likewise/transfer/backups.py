@@ -120,11 +120,13 @@ async def _adopt(manifest: Manifest, copy: Path, query: str) -> Report:
 
 @asynccontextmanager
 async def _opened(scheme: str, path: Path, query: str = "") -> AsyncGenerator[Store]:
-    store = await open_store(f"{scheme}:{quote(str(path))}?{query}")
+    opening = asyncio.ensure_future(open_store(f"{scheme}:{quote(str(path))}?{query}"))
     try:
-        yield store
+        yield await asyncio.shield(opening)
     finally:
-        await store.close()
+        await asyncio.wait((opening,))  # cancelled meanwhile, it opens all the same, and nobody else would close it
+        if not opening.exception():
+            await opening.result().close()
 
 
 def _made(folder: Path) -> Path:

@@ -104,8 +104,12 @@ class Database:
             raise read_failed(error) from error
 
     def close(self) -> None:
-        """Let go of the directory. What RocksDB cannot put into files any more (a full disk) stays in the WAL."""
+        """Let go of the directory: nothing is written to it any more, also where a view outlives this and keeps RocksDB
+        open. What RocksDB cannot put into files (a full disk) stays in the WAL."""
         del self.lists_family
+        with suppress(Exception):
+            self.flush()
+        self.points.cancel_all_background(True)
         for family in (self.lists, self.points):
             with suppress(Exception):
                 family.close()
