@@ -59,7 +59,10 @@ async def check(store: RocksStore, answered: list[str]) -> None:
     assert (await store.verify()).drifted == 0
 
 
-@pytest.mark.parametrize("room", [200_000, 3_500_000], ids=["in the log", "in a flush"])
+@pytest.mark.parametrize(
+    "room",
+    [pytest.param(200_000, id="in the log"), pytest.param(3_500_000, id="in a flush", marks=pytest.mark.slow)],
+)
 async def test_on_a_full_disk_writes_fail_reads_go_on_and_nothing_answered_is_lost(
     disk: SmallDisk, full_url: str, folder: Path, room: int
 ) -> None:
