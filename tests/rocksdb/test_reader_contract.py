@@ -18,6 +18,8 @@ from tests.contract.test_scan import *  # noqa: F403
 from tests.contract.test_summaries import *  # noqa: F403
 from tests.rocksdb.pair import pair
 
+pytestmark = pytest.mark.slow
+
 OTHERWISE = {
     # A reader's counts say as of when they are; these two compare with counts of the present.
     "test_an_item_never_liked_has_no_likes_at_version_0",
