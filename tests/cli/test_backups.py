@@ -14,9 +14,11 @@ import apsw
 import pytest
 
 from likewise import InvalidInput, Likes, Position
+from likewise.errors import StoreFailed
 from likewise.store import open_store
 from likewise.transfer import backups
 from tests.http.serving import Serving
+from tests.ops import like
 from tests.tiers import TIERS, Tier
 
 from . import nasa
@@ -238,6 +240,104 @@ def _restore_with_url(cli: Cli, server: Serving) -> str:
 
 def test_a_store_in_use_says_how_to_back_it_up(cli: Cli, server: Serving, tier: Tier) -> None:
     assert f"--url {server.url}" in cli("backup", "monday", "--store", tier.url(cli.folder), code=1).err
+
+
+def test_of_two_backups_of_one_name_one_is_made(cli: Cli, tier: Tier) -> None:
+    """Whoever comes second is refused, and takes nothing from the first."""
+    cli("import", cli.write("log.csv", nasa.as_csv(ROWS)), "--store", tier.url(cli.folder))
+
+    async def work() -> None:
+        store = await open_store(tier.url(cli.folder))
+        for turns in (0, 1, 3, 10, 30, 100):
+            if turns % 2:
+                (cli.folder / "monday").mkdir()
+            first = asyncio.ensure_future(backups.back_up(store, cli.folder / "monday"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            second = asyncio.ensure_future(backups.back_up(store, cli.folder / "monday"))
+            await asyncio.wait((first, second))
+            assert names(cli.folder / "monday") == ["backup.json", "store"]
+            made, refused = sorted((first, second), key=lambda task: task.exception() is not None)
+            assert made.result().manifest.likes == len(EXPECTED.likes)
+            with pytest.raises(InvalidInput, match="not empty"):
+                refused.result()
+            url = f"{tier.name}:restored-{turns}"
+            assert (await asyncio.to_thread(backups.restore, cli.folder / "monday", url)).likes == len(EXPECTED.likes)
+            shutil.rmtree(cli.folder / "monday")
+        await store.close()
+
+    asyncio.run(work())
+
+
+def test_what_was_there_outlives_a_backup_that_fails(cli: Cli, tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cli.folder / "real").mkdir()
+    (cli.folder / "monday").symlink_to("real")
+    cli("like", "alice", "post:1", "--store", tier.url(cli.folder))
+    opened = backups.open_store
+
+    async def fails(url: str) -> Any:
+        await (await opened(url)).close()
+        cli.write("real/foreign", "precious")
+        raise StoreFailed("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, "open_store", fails)
+        assert "was removed: no" in cli("backup", "monday", "--store", tier.url(cli.folder), code=1).err
+    assert (cli.folder / "monday").is_symlink()
+    assert names(cli.folder / "real") == ["foreign"]
+    (cli.folder / "real" / "foreign").unlink()
+    cli("backup", "monday", "--store", tier.url(cli.folder))
+    assert names(cli.folder / "real") == ["backup.json", "store"]
+
+
+def test_what_appears_in_the_folder_meanwhile_stays(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("like", "alice", "post:1")
+    opened = backups.open_store
+
+    async def beside(url: str) -> Any:
+        cli.write("monday/foreign", "precious")
+        return await opened(url)
+
+    monkeypatch.setattr(backups, "open_store", beside)
+    cli("backup", "monday")
+    assert names(cli.folder / "monday") == ["backup.json", "foreign", "store"]
+
+
+def test_a_folder_that_another_backup_has_is_refused(cli: Cli) -> None:
+    cli("like", "alice", "post:1")
+    (cli.folder / "monday").mkdir()
+    cli.write("monday/unfinished", "")
+    assert "is not empty" in cli("backup", "monday", code=1).err
+    assert names(cli.folder / "monday") == ["unfinished"]
+
+
+def test_a_copy_of_too_little_is_no_backup(cli: Cli, tier: Tier) -> None:
+    """It agrees with itself, so verifying it finds nothing."""
+    cli("like", "alice", "post:1", "--store", tier.url(cli.folder))
+
+    async def work() -> None:
+        store, other = await open_store(tier.url(cli.folder)), await open_store(f"{tier.name}:other")
+        early = cli.folder / "early"
+        await store.backup(early)
+        await store.apply([like("alice", "post:2")])
+
+        async def of_another(copy: Path) -> None:
+            await other.backup(copy)
+
+        async def of_the_past(copy: Path) -> None:
+            early.rename(copy)
+
+        with pytest.MonkeyPatch.context() as patch:
+            for wrong in (of_another, of_the_past):
+                patch.setattr(store, "backup", wrong)
+                with pytest.raises(StoreFailed, match="the copy ends at"):
+                    await backups.back_up(store, cli.folder / "monday")
+                assert not (cli.folder / "monday").exists()
+        await backups.back_up(store, cli.folder / "monday")
+        await other.close()
+        await store.close()
+
+    asyncio.run(work())
 
 
 def test_a_backup_cancelled_at_any_moment_leaves_nothing(cli: Cli, tier: Tier) -> None:

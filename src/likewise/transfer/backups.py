@@ -2,13 +2,14 @@
 
 A backup is a folder of two: `store`, the copy (a file or a folder, as its tier keeps likes), and `backup.json`, which
 says what it is a copy of. That is written last, so a folder without it is no backup, or one that was never finished.
+While it is made there is `unfinished` instead, whose making is what takes the folder: nobody else's backup goes there.
 """
 
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -17,7 +18,7 @@ import msgspec
 
 from .. import __version__
 from ..errors import Fault, InvalidInput, NotAStore, SetupError, StoreFailed
-from ..model import Report, Stats
+from ..model import Position, Report, Stats
 from ..store import open_store
 from ..store.contract import Store
 from ..store.disk import sync
@@ -26,6 +27,10 @@ from ..times import Clock, to_rfc3339, wall_clock
 
 COPY = "store"
 MANIFEST = "backup.json"
+CLAIM = "unfinished"
+
+BESIDE = ("-lock", "-wal", "-shm", "-journal")
+"""What a copy that is a file may have beside it once it was opened. Nothing is in these when it is closed."""
 
 LEFT_OVER = ("-wal", "-journal")
 """What a database that is gone may have left beside it, and SQLite would take for part of the restored one."""
@@ -53,19 +58,17 @@ async def back_up(store: Store, folder: Path, *, clock: Clock = wall_clock) -> B
     """Copy a store into `folder`, which must be empty or not there; then open the copy and verify it. Writes go on.
 
     Raises InvalidInput where there is nothing to copy or no place for it, StoreFailed where the copy cannot be written
-    or read again; then nothing is left in the folder.
+    or read again, or is not all that was answered before; then nothing of it is left.
     """
-    folder = _made(folder)
-    try:
+    with _claimed(folder) as place:
+        before = (await store.stats()).position
         taken_at = to_rfc3339(clock())
-        await store.backup(folder / COPY)
-        report, stats = await _look_at(store.scheme, folder / COPY)
+        await store.backup(place / COPY)
+        report, stats = await _look_at(store.scheme, place / COPY)
+        _check_reaches(stats.position, before)
         manifest = Manifest(store.scheme, taken_at, stats.likes, str(stats.position), __version__)
-        _finish(folder, manifest)  # milliseconds, right here: a thread could not be cancelled
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return Backup(str(folder), manifest, report)
+        _finish(place, manifest)  # milliseconds, right here: a thread could not be cancelled
+    return Backup(str(place), manifest, report)
 
 
 def restore(folder: Path, store: str) -> Report:
@@ -129,25 +132,80 @@ async def _opened(scheme: str, path: Path, query: str = "") -> AsyncGenerator[St
             await opening.result().close()
 
 
-def _made(folder: Path) -> Path:
-    folder = folder.absolute()
+@contextmanager
+def _claimed(folder: Path) -> Generator[Path]:
+    """The one path of a folder, made if it is not there, and nobody else's for as long as the block runs. If that
+    fails, what was made here is removed again, and nothing else."""
+    place = Path(os.path.realpath(folder))
+    made = False
     try:
-        folder.mkdir(exist_ok=True)
-        taken = any(folder.iterdir())
-    except OSError as error:
-        raise InvalidInput(Fault("folder", f"{folder} cannot be made: {error.strerror}")) from error
-    if taken:
-        raise InvalidInput(Fault("folder", f"{folder} is not empty; name a new one"))
-    return folder
+        try:
+            with suppress(FileExistsError):
+                place.mkdir()
+                made = True
+            _claim(place)
+        except OSError as error:
+            raise InvalidInput(Fault("folder", f"{place} cannot be made: {error.strerror}")) from error
+        try:
+            yield place
+        except BaseException:
+            _remove_copy(place / COPY)
+            (place / CLAIM).unlink(missing_ok=True)
+            raise
+    except BaseException:
+        if made:
+            with suppress(OSError):  # something of others is in it
+                place.rmdir()
+        raise
+
+
+def _claim(place: Path) -> None:
+    taken = InvalidInput(Fault("folder", f"{place} is not empty; name a new one"))
+    if os.listdir(place):
+        raise taken
+    try:
+        open(place / CLAIM, "x").close()
+    except FileExistsError as error:
+        raise taken from error
+    if os.listdir(place) != [CLAIM]:
+        (place / CLAIM).unlink()
+        raise taken
+
+
+def _remove_copy(copy: Path) -> None:
+    if copy.is_dir():
+        shutil.rmtree(copy, ignore_errors=True)
+    for path in (copy, *_beside(copy, BESIDE)):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _check_reaches(copied: Position, before: Position) -> None:
+    """A copy may well agree with itself and be of another moment, or of nothing at all."""
+    if copied.epoch != before.epoch or any(copied.offset(shard) < offset for shard, offset in before.offsets):
+        raise StoreFailed(
+            f"the copy ends at {copied}, before {before}, where the store was when it began, and was removed. "
+            "The store itself is unharmed. Try again.",
+            10,
+        )
 
 
 def _finish(folder: Path, manifest: Manifest) -> None:
-    for path in folder.iterdir():
-        if path.name != COPY:  # what opening the copy left beside it: a lock that nobody holds
-            path.unlink()
-    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-    for path in (folder / MANIFEST, folder, folder.parent):
-        sync(path)
+    for path in _beside(folder / COPY, BESIDE):
+        path.unlink(missing_ok=True)
+    (folder / CLAIM).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    sync(folder / CLAIM)
+    os.rename(folder / CLAIM, folder / MANIFEST)
+    try:
+        for path in (folder, folder.parent):
+            sync(path)
+    except BaseException:
+        (folder / MANIFEST).unlink()
+        raise
+
+
+def _beside(path: Path, suffixes: Iterable[str]) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in suffixes]
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -160,6 +218,6 @@ def _read_manifest(folder: Path) -> Manifest:
 
 
 def _check_free(place: Path) -> None:
-    for path in (place, *[place.with_name(place.name + suffix) for suffix in LEFT_OVER]):
+    for path in (place, *_beside(place, LEFT_OVER)):
         if os.path.lexists(path):
             raise SetupError(f"{path} exists already, and stays as it is. Restore to a new name, or move it away.")
