@@ -53,12 +53,15 @@ class WriterThread:
         future.add_done_callback(self._pending.discard)
         return await asyncio.wrap_future(future)
 
+    def refuse(self) -> None:
+        """Take nothing more: from now on, `check` raises Closed."""
+        self._closed = True
+
     async def close(self, last: Callable[[], None]) -> None:
-        """Finish what was begun, do `last`, and end. Safe to call twice."""
-        if not self._closed:
-            self._closed = True
-            await asyncio.get_running_loop().run_in_executor(self._thread, last)
-            self._thread.shutdown()
+        """Finish what was begun, do `last`, and end. Once."""
+        self.refuse()
+        await asyncio.get_running_loop().run_in_executor(self._thread, last)
+        self._thread.shutdown()
 
     def _guarded(self, work: Callable[[], R]) -> R:
         if self._broken:

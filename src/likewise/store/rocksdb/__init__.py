@@ -5,11 +5,15 @@ a view of what is durable (`view.py`). `keys.py` says what is stored under which
 """
 
 import asyncio
-from collections.abc import Sequence
+import shutil
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
+from typing import Any, TypeVar
 
+from ...errors import Closed
 from ...model import Changes, Op, Outcome, Position, Report, Stats
 from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import OneShard
@@ -25,6 +29,8 @@ from .wal import check_logs
 from .writer import Draft, Writer
 
 __all__ = ["RocksStore", "Settings"]
+
+R = TypeVar("R")
 
 TRIM_CHANGES_MAX = 5_000
 
@@ -54,6 +60,8 @@ class RocksStore(Reads):
             raise
         self._shard = OneShard(epoch)
         self._writer = Writer(self._database, Ticker(clock, tip.last_at), self._shard, tip)
+        self._backing_up = asyncio.Lock()
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     @classmethod
@@ -107,10 +115,27 @@ class RocksStore(Reads):
 
     async def backup(self, copy: Path, /) -> None:
         self._writer.check()
-        await asyncio.to_thread(self._database.flush)
-        self._database.stir()
-        work = await self._writer.here(lambda: backup.checkpoint(self._database, self._path))
-        await backup.hand_over(work, copy)
+        stopped = False
+
+        def check() -> None:
+            self._writer.check()
+            if stopped:
+                raise Closed("nobody waits for this copy any more")
+
+        async def in_turn() -> None:
+            async with self._backing_up:
+                check()
+                await backup.back_up(self._database, self._writer, self._path, copy, check)
+
+        making = self._long(in_turn())
+        try:
+            await asyncio.shield(making)
+        except asyncio.CancelledError:
+            stopped = True
+            await _ended({making})
+            if making.exception() is None:  # too late to stop it
+                shutil.rmtree(copy, ignore_errors=True)
+            raise
 
     async def begin_epoch(self) -> None:
         epoch = self._shard.next_epoch(self._clock)
@@ -118,7 +143,7 @@ class RocksStore(Reads):
         self._shard = self._writer.shard = OneShard(epoch)
 
     async def verify(self, repair: bool = False) -> Report:
-        return await verify(self._writer, repair)
+        return await asyncio.shield(self._long(verify(self._writer, repair)))
 
     async def remember(self, key: str, value: bytes) -> None:
         await self._writer.run(lambda draft: draft.batch.put(keys.kept(key), value))
@@ -128,9 +153,18 @@ class RocksStore(Reads):
             return
         self._closed = True
         try:
+            self._writer.refuse()  # so that what takes long ends soon
+            await _ended(self._under_way)
             await self._writer.close()
         finally:
             self._owner.release()
+
+    def _long(self, work: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
+        """Do what takes long in a task of its own, for which `close` waits, whoever gives up waiting before."""
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
 
     def _where_it_ended(self) -> tuple[int, Tip]:
         """The directory's epoch, which begins now if it is new, and its tip."""
@@ -140,3 +174,10 @@ class RocksStore(Reads):
             self._database.points.put(EPOCH, epoch)
             self._database.sync()
         return epoch_of(epoch), Tip.of(tip) if tip else Tip()
+
+
+async def _ended(tasks: set["asyncio.Task[Any]"]) -> None:
+    """Returns once all of these have ended, also if the caller is cancelled meanwhile, even twice."""
+    while pending := {task for task in tasks if not task.done()}:
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(pending)

@@ -93,8 +93,10 @@ class Database:
 
     def stir(self) -> None:
         """Let the WAL go on behind what is in files. A secondary learns from the WAL alone how far the database is, so
-        it would not see what was put into a file before it has read it in the WAL."""
+        it would not see what was put into a file before it has read it in the WAL. Between two commits, and synced: no
+        record may stand behind one that is not durable yet (see `wal.py`)."""
         self.points.put(STIR, b"")
+        self.sync()
 
     def catch_up(self) -> None:
         """Of a secondary: see what has been written by now. Raises StoreFailed."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from traceback import clear_frames
 
 from ...fold import Pair
 from ...model import Drift, Report
@@ -41,8 +42,18 @@ async def verify(writer: Writer, repair: bool) -> Report:
         if repair:
             asyncio.run_coroutine_threadsafe(writer.run(work), loop).result()
 
-    view = await writer.here(writer.look)
-    return await asyncio.to_thread(lambda: _Verification(writer, view, mend).run(repair))
+    verification = _Verification(writer, await writer.here(writer.look), mend)
+    return await asyncio.to_thread(_run, verification, repair)
+
+
+def _run(verification: "_Verification", repair: bool) -> Report:
+    try:
+        return verification.run(repair)
+    except BaseException as error:
+        clear_frames(error.__traceback__)  # whoever keeps the error would keep the view, and RocksDB open
+        raise
+    finally:
+        verification.let_go()
 
 
 class _Verification:
@@ -72,6 +83,10 @@ class _Verification:
             self._found("stats", "likes", f"says {tip.likes}, and there are {likes}")
             self._mend(partial(self._correct_total, likes - tip.likes))
         return Report(likes, items, self._drifted, self._drift, repair and self._drifted > 0)
+
+    def let_go(self) -> None:
+        """Look no more."""
+        del self._view
 
     def _register(self) -> Iterator[tuple[str, str, int, str | None]]:
         """(user_id, item_id, liked_at, item_type) of every row."""

@@ -80,6 +80,10 @@ class Writer:
         """Raises what a write would raise before it begins."""
         self._thread.check()
 
+    def refuse(self) -> None:
+        """Take nothing more: `check` raises Closed from now on."""
+        self._thread.refuse()
+
     async def close(self) -> None:
         """Finish what was begun, and let go."""
         await self._thread.close(self._close)
