@@ -279,7 +279,7 @@ def check_file(path: Path) -> Finding:
 
 def check_store_folder(path: Path) -> Finding:
     """Whether a RocksDB store's folder is ours, by the mark in it; RocksDB itself is not asked."""
-    from .store.rocksdb.folder import FORMAT, check
+    from .store.rocksdb.folder import FORMAT, bytes_in, check
 
     if not path.exists():
         return Finding("store", Verdict.OK, f"{path} will be made")
@@ -287,8 +287,7 @@ def check_store_folder(path: Path) -> Finding:
         ours = check(path)
     except SetupError as error:
         return Finding("store", Verdict.PROBLEM, str(error), "Use another folder.")
-    size = sum(file.stat().st_size for file in path.iterdir())
-    found = f"{path}, format {FORMAT}, {size / 2**20:,.1f} MiB" if ours else f"{path} is empty, and will be made ours"
+    found = f"{path}, format {FORMAT}, {bytes_in(path) / 2**20:,.1f} MiB" if ours else f"{path} is empty, and will be made ours"
     return Finding("store", Verdict.OK, found)
 
 

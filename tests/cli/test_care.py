@@ -150,6 +150,8 @@ def test_doctor_looks_at_a_folder_without_opening_it(cli: Cli) -> None:
     assert "format 1" in findings(cli, "--store", url)["store"].found
     with Likes.open(url):
         assert str(os.getpid()) in findings(cli, "--store", url)["in use"].found
+    (cli.folder / "likes" / "000099.sst").symlink_to("gone")  # listed, and dropped before it is looked at
+    assert "format 1" in findings(cli, "--store", url)["store"].found
     (cli.folder / "likes" / "likewise.json").write_text('{"format": 99}')
     assert "another version" in findings(cli, "--store", url, code=1)["store"].found
     cli.write("others.txt", "precious")
