@@ -16,6 +16,7 @@ import pytest
 from likewise import InvalidInput, Likes, Position
 from likewise.errors import StoreFailed
 from likewise.store import open_store
+from likewise.store.url import FRUGAL, StoreUrl
 from likewise.transfer import backups
 from tests.http.serving import Serving
 from tests.ops import like
@@ -340,7 +341,8 @@ def test_a_copy_of_too_little_is_no_backup(cli: Cli, tier: Tier) -> None:
     asyncio.run(work())
 
 
-def test_a_backup_cancelled_at_any_moment_leaves_nothing(cli: Cli, tier: Tier) -> None:
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_backup_cancelled_at_any_moment_leaves_nothing(cli: Cli, tier: Tier, times: int) -> None:
     """A server that stops waits for no copy that nobody will hear of."""
     cli("import", cli.write("log.csv", nasa.as_csv(ROWS)), "--store", tier.url(cli.folder))
 
@@ -351,7 +353,9 @@ def test_a_backup_cancelled_at_any_moment_leaves_nothing(cli: Cli, tier: Tier) -
             making = asyncio.ensure_future(backups.back_up(store, cli.folder / "monday"))
             for _ in range(turns):
                 await asyncio.sleep(0)
-            making.cancel()
+            for _ in range(times):
+                making.cancel()
+                await asyncio.sleep(0)
             await asyncio.wait((making,))
             if making.cancelled():
                 cancelled += 1
@@ -363,3 +367,37 @@ def test_a_backup_cancelled_at_any_moment_leaves_nothing(cli: Cli, tier: Tier) -
         return cancelled
 
     assert asyncio.run(work()) > 5
+
+
+def test_a_copy_that_is_opening_is_closed_however_often_its_backup_is_cancelled(
+    cli: Cli, tier: Tier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = backups.open_store
+    urls: list[str] = []
+
+    async def work() -> None:
+        opening, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly(url: str) -> Any:
+            urls.append(url)
+            opening.set()
+            await go_on.wait()
+            return await opened(url)
+
+        monkeypatch.setattr(backups, "open_store", slowly)
+        store = await open_store(tier.url(cli.folder))
+        making = asyncio.ensure_future(backups.back_up(store, cli.folder / "monday"))
+        await opening.wait()
+        for _ in range(3):
+            making.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert not making.done()
+        go_on.set()
+        await asyncio.wait((making,))
+        assert making.cancelled()
+        assert not (cli.folder / "monday").exists()
+        await store.close()
+
+    asyncio.run(work())
+    assert [StoreUrl.parse(url).query for url in urls] == [FRUGAL[tier.name]]

@@ -21,7 +21,7 @@ BOTTOM = {"model.py", "errors.py", "times.py", "fold.py"}
 
 TIERS = ("likewise.store.memory", "likewise.store.sqlite", "likewise.store.rocksdb")
 
-SHARED_BY_TIERS = {"contract", "disk", "link", "owner", "writer_thread"}
+SHARED_BY_TIERS = {"contract", "disk", "link", "owner", "waiting", "writer_thread"}
 
 STORE_MAY = {"errors", "fold", "model", "times", "store"}
 """What a tier may import of likewise."""

@@ -262,10 +262,11 @@ async def backups(call: Call) -> Reply:
         raise InvalidInput(Fault("/folder", detail))
     folder = Path(place) / call.body.folder
     making = asyncio.ensure_future(back_up(call.likes.store, folder, clock=call.likes.clock))
-    while not making.done():
+    while not making.done() and not call.app.draining:
         await asyncio.wait((making,), timeout=LOOK_UP_S)
-        if call.app.draining:  # a large copy would hold up the stop for minutes
-            making.cancel()
+    if not making.done():  # a large copy would hold up the stop for minutes
+        making.cancel()
+        await asyncio.wait((making,))
     if making.cancelled():
         raise Closed("shutting down; the backup was not finished, and nothing is left of it", 2)
     return Reply(200, PRIVATE, encode(making.result()))

@@ -12,6 +12,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 KNOWN = "sqlite:likes.db (a file), rocksdb:likes/ (a folder), memory: (nothing is kept)"
 
+FRUGAL = {"sqlite": "cache_mb=16", "rocksdb": "memory_mb=64"}
+"""What follows the `?`, by the tier, where a store is opened beside the one that all the memory is meant for."""
+
 
 class StoreUrl(msgspec.Struct, frozen=True):
     """A URL that names a store: of which tier, where on disk (None for one without), and what follows the `?`."""

@@ -22,7 +22,8 @@ from ..model import Position, Report, Stats
 from ..store import open_store
 from ..store.contract import Store
 from ..store.disk import sync
-from ..store.url import StoreUrl
+from ..store.url import FRUGAL, StoreUrl
+from ..store.waiting import see_out
 from ..times import Clock, to_rfc3339, wall_clock
 
 COPY = "store"
@@ -103,7 +104,7 @@ def restore(folder: Path, store: str) -> Report:
 
 async def _look_at(scheme: str, copy: Path) -> tuple[Report, Stats]:
     try:
-        async with _opened(scheme, copy) as store:
+        async with _opened(scheme, copy, FRUGAL[scheme]) as store:
             return await store.verify(), await store.stats()
     except (NotAStore, StoreFailed) as error:
         raise StoreFailed(f"the copy is damaged and was removed: {error}. Check the disks, then try again.") from error
@@ -122,14 +123,21 @@ async def _adopt(manifest: Manifest, copy: Path, query: str) -> Report:
 
 
 @asynccontextmanager
-async def _opened(scheme: str, path: Path, query: str = "") -> AsyncGenerator[Store]:
+async def _opened(scheme: str, path: Path, query: str) -> AsyncGenerator[Store]:
     opening = asyncio.ensure_future(open_store(f"{scheme}:{quote(str(path))}?{query}"))
     try:
         yield await asyncio.shield(opening)
     finally:
-        await asyncio.wait((opening,))  # cancelled meanwhile, it opens all the same, and nobody else would close it
-        if not opening.exception():
-            await opening.result().close()
+        closing = asyncio.ensure_future(_close(opening))
+        await see_out((closing,))
+        await closing
+
+
+async def _close(opening: "asyncio.Future[Store]") -> None:
+    """Close a store that may still be opening: it goes on where its opener is cancelled, and nobody else would."""
+    await asyncio.wait((opening,))
+    if not opening.exception():
+        await opening.result().close()
 
 
 @contextmanager

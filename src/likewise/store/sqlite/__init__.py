@@ -19,6 +19,7 @@ from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Po
 from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import OneShard, Store, newest_first, page_of
 from ..owner import Owner, own_file
+from ..waiting import see_out
 from .backup import back_up, remove
 from .checkpointer import Checkpointer
 from .database import connect, open_database, pragma, query, read, setup_errors, snapshot, statements
@@ -187,9 +188,11 @@ class SqliteStore(Store):
             await asyncio.shield(copying)
         except asyncio.CancelledError:
             cancelled.set()
-            await asyncio.wait((copying,))
-            if not copying.exception():  # it was over before it heard of it
-                remove(copy)
+            try:
+                await see_out((copying,))
+            finally:
+                if not copying.exception():  # it was over before it heard of it
+                    remove(copy)
             raise
 
     async def begin_epoch(self) -> None:
