@@ -99,6 +99,40 @@ async def test_a_copy_made_under_load_is_a_state_between_two_commits(
     assert await check(store) == commits * 5
 
 
+async def test_copies_made_at_once_are_each_of_a_moment_after_they_were_asked_for(
+    store: Store, reopened: Opener, folder: Path, clock: SetClock
+) -> None:
+    await store.apply([like(f"u{n}", f"i{n % 50}") for n in range(1_000)])
+    commits, ended, committed = 0, False, asyncio.Event()
+
+    async def write() -> None:
+        nonlocal commits
+        while not ended:
+            await store.apply([like(f"v{commits}", "i1")])
+            commits += 1
+            committed.set()
+
+    async def back_up(place: Path) -> int:
+        begun = commits
+        await store.backup(place)
+        return begun
+
+    writing = asyncio.ensure_future(write())
+    making: list[asyncio.Future[int]] = []
+    for n in range(6):
+        committed.clear()
+        await committed.wait()
+        making.append(asyncio.ensure_future(back_up(folder / f"copy{n}")))
+    asked_for = await asyncio.gather(*making)
+    ended = True
+    await writing
+    assert asked_for == sorted(asked_for)
+    for n, begun in enumerate(asked_for):
+        copy = await open_store(f"{store.scheme}:{quote(str(folder / f'copy{n}'))}", clock=clock)
+        assert 1_000 + begun <= await check(copy) <= 1_000 + commits
+        await copy.close()
+
+
 async def test_a_copy_is_not_written_over_anything(store: Store, reopened: Opener, folder: Path) -> None:
     (folder / "taken").write_text("precious")
     with pytest.raises(StoreFailed, match="exists already"):
