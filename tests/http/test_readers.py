@@ -26,9 +26,9 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @asynccontextmanager
-async def readers(workers: int = 2) -> AsyncIterator[Readers]:
+async def readers(workers: int = 2, store: str = "rocksdb:x") -> AsyncIterator[Readers]:
     async with Likes.open("memory:") as likes:
-        running = Readers(likes, Settings(store="rocksdb:x", workers=workers), "127.0.0.1", 1)
+        running = Readers(likes, Settings(store=store, workers=workers), "127.0.0.1", 1)
         async with running:
             yield running
 
@@ -38,6 +38,15 @@ async def test_a_reader_that_does_not_start_is_an_error_of_the_start(stand_in: P
     with pytest.raises(SetupError, match=r"reader process [23] did not start"):
         async with readers(3):
             pass
+
+
+async def test_a_reader_that_cannot_open_the_store_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SetupError):
+        async with readers(store=f"rocksdb:{tmp_path}/none"):
+            pass
+    said = capfd.readouterr().err
+    assert said.startswith(f"likewise: worker 2: {tmp_path}/none "), said
+    assert "is gone" not in said
 
 
 async def test_a_reader_that_ends_again_and_again_is_given_up(stand_in: Path) -> None:

@@ -30,17 +30,19 @@ async def serve(start: Start, end: socket.socket) -> None:
     stop = stop_signal()
     link = await Link.over(end)
     link.lost.add_done_callback(_gone)
-    likes = Likes(await open_reader(settings.store, link), limits=limits_of(settings))
-    await likes.warm()
-    tune_garbage_collection()
-    app = App(likes, settings, worker=start.worker)
-    async with listening(app, start.address, start.port) as serving:
-        sys.stdout.buffer.write(SERVING)
-        sys.stdout.flush()
-        await first_of(serving, stop.wait())
-        await drain(app)
-    await likes.close()
-    link.lost.remove_done_callback(_gone)
+    try:
+        likes = Likes(await open_reader(settings.store, link), limits=limits_of(settings))
+        await likes.warm()
+        tune_garbage_collection()
+        app = App(likes, settings, worker=start.worker)
+        async with listening(app, start.address, start.port) as serving:
+            sys.stdout.buffer.write(SERVING)
+            sys.stdout.flush()
+            await first_of(serving, stop.wait())
+            await drain(app)
+        await likes.close()
+    finally:
+        link.lost.remove_done_callback(_gone)  # also of an error, which is to be seen: its way out cancels `lost`
     await link.close()
 
 
