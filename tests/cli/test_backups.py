@@ -1,12 +1,14 @@
 """`backup` and `restore`: what was there comes back, under a new epoch, and nothing that is there is ever lost."""
 
 import asyncio
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,7 @@ def test_a_folder_with_something_in_it_is_refused(cli: Cli) -> None:
     assert "cannot be made" in cli("backup", "file", code=1).err
     assert "cannot be made" in cli("backup", "no/such/place", code=1).err
     assert "keeps nothing" in cli("backup", "new", "--store", "memory:", code=1).err
-    assert "there is no file" in cli("backup", "new", "--store", "sqlite:typo.db", code=1).err
+    assert "there is no store" in cli("backup", "new", "--store", "sqlite:typo.db", code=1).err
     assert not (cli.folder / "new").exists()
 
 
@@ -105,6 +107,72 @@ def test_what_is_there_is_not_restored_over(cli: Cli, tier: Tier) -> None:
     cli("like", "alice", "post:2", "--store", store)
     assert "exists already, and stays as it is" in cli("restore", "monday", "--store", store, code=1).err
     assert cli("count", "post:2", "--store", store).out.split() == ["1", "post:2"]
+
+
+def test_what_appears_while_it_is_restored_is_not_replaced(
+    cli: Cli, tier: Tier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cli.folder / "new").mkdir()
+    new = Path(tier.url(cli.folder / "new").partition(":")[2])
+    cli("like", "alice", "post:1", "--store", tier.url(cli.folder))
+    cli("backup", "monday", "--store", tier.url(cli.folder))
+    synced = backups.sync
+    for appears in (Path.touch, Path.mkdir):
+
+        def sync(path: Path, appears: Callable[[Path], None] = appears) -> None:
+            if not os.path.lexists(new):
+                appears(new)
+                if new.is_dir():
+                    (new / "precious").touch()
+            synced(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(backups, "sync", sync)
+            patch.setattr(backups, "_check_free", lambda place: None)  # as if it appeared right behind the last look
+            error = cli("restore", "monday", "--store", tier.url(cli.folder / "new"), code=1).err
+        assert "exists already, and stays as it is" in error
+        assert names(cli.folder / "new") == [new.name]
+        if new.is_dir():
+            assert names(new) == ["precious"]
+        else:
+            assert new.read_bytes() == b""
+            new.unlink()
+
+
+def test_a_file_is_restored_where_there_are_no_links(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*paths: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    cli("like", "alice", "post:1")
+    cli("backup", "monday")
+    monkeypatch.setattr(backups.os, "link", link)
+    cli("restore", "monday", "--store", "sqlite:new.db")
+    assert cli("count", "post:1", "--store", "sqlite:new.db").out.split() == ["1", "post:1"]
+
+
+def test_a_copy_that_could_not_be_closed_is_no_store(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its log still has would be missing from the file."""
+    cli("like", "alice", "post:1")
+    cli("backup", "monday")
+    before = names(cli.folder)
+    opened = backups.open_store
+
+    async def stays_open(url: str) -> Any:
+        reading = apsw.Connection(str(StoreUrl.parse(url).path))
+        left.append(reading)
+        store = await opened(url)
+        reading.execute("begin; select * from notes limit 1").fetchall()
+        await store.remember("hot", b"note")
+        return store
+
+    left: list[apsw.Connection] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, "open_store", stays_open)
+        assert "could not be closed" in cli("restore", "monday", "--store", "sqlite:new.db", code=1).err
+        assert "could not be closed" in cli("backup", "tuesday", code=1).err
+    for connection in left:
+        connection.close()
+    assert names(cli.folder) == before
 
 
 def test_what_a_database_left_behind_does_not_get_into_the_restored_one(cli: Cli) -> None:
@@ -186,10 +254,10 @@ import time
 from likewise.cli import main
 from likewise.transfer import backups
 
-def rename(*names):
+def link(*names):
     print("about to", flush=True)
     time.sleep(60)
-backups.os.rename = rename
+backups.os.link = link
 main()
 """
 
@@ -227,7 +295,7 @@ def test_a_running_server_backs_up(cli: Cli, server: Serving, tier: Tier) -> Non
     assert made["folder"] == str(cli.folder / "backups" / "monday")
     assert made["manifest"]["likes"] == made["report"]["likes"] == len(EXPECTED.likes)
     assert "is not empty" in cli("backup", "monday", "--url", server.url, code=1).err
-    assert "restore needs the file itself" in _restore_with_url(cli, server)
+    assert "restore needs the store itself" in _restore_with_url(cli, server)
     restored = f"{tier.name}:restored"
     cli("restore", made["folder"], "--store", restored)
     check(restored, EXPECTED)

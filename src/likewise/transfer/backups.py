@@ -6,6 +6,7 @@ While it is made there is `unfinished` instead, whose making is what takes the f
 """
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import AsyncGenerator, Generator, Iterable
@@ -31,7 +32,7 @@ MANIFEST = "backup.json"
 CLAIM = "unfinished"
 
 BESIDE = ("-lock", "-wal", "-shm", "-journal")
-"""What a copy that is a file may have beside it once it was opened. Nothing is in these when it is closed."""
+"""What a copy that is a file may have beside it once it was opened."""
 
 LEFT_OVER = ("-wal", "-journal")
 """What a database that is gone may have left beside it, and SQLite would take for part of the restored one."""
@@ -94,10 +95,12 @@ def restore(folder: Path, store: str) -> Report:
             report = asyncio.run(_adopt(manifest, copy, wanted.query))
         except (NotAStore, StoreFailed) as error:
             raise SetupError(f"{folder} cannot be restored: {error}. Use another backup.") from error
+        if _is_half(copy):
+            raise SetupError("the restored store could not be closed. Check the disk (is it full?), then try again.")
         for path in (copy, *copy.rglob("*")):
             sync(path)
         _check_free(place)
-        os.rename(copy, place)
+        _name(copy, place)
     sync(place.parent)
     return report
 
@@ -199,6 +202,8 @@ def _check_reaches(copied: Position, before: Position) -> None:
 
 
 def _finish(folder: Path, manifest: Manifest) -> None:
+    if _is_half(folder / COPY):
+        raise StoreFailed("the copy could not be closed and was removed. Check the disk, then try again.", 10)
     for path in _beside(folder / COPY, BESIDE):
         path.unlink(missing_ok=True)
     (folder / CLAIM).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
@@ -225,7 +230,41 @@ def _read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
+def _is_half(copy: Path) -> bool:
+    """Whether a part of a closed copy is still beside its file. The rest alone would not be the store."""
+    return any(path.exists() and path.stat().st_size for path in _beside(copy, LEFT_OVER))
+
+
 def _check_free(place: Path) -> None:
     for path in (place, *_beside(place, LEFT_OVER)):
         if os.path.lexists(path):
-            raise SetupError(f"{path} exists already, and stays as it is. Restore to a new name, or move it away.")
+            raise _taken(path)
+
+
+def _name(copy: Path, place: Path) -> None:
+    """Give a copy its name, unless something else got that meanwhile."""
+    try:
+        if copy.is_dir():
+            os.rename(copy, place)  # refuses whatever is there, but for an empty folder: nothing is lost with that
+        else:
+            _name_file(copy, place)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise _taken(place) from error
+        raise SetupError(f"{place} cannot be made: {error.strerror}.") from error
+
+
+def _name_file(copy: Path, place: Path) -> None:
+    """A rename would replace another file."""
+    try:
+        os.link(copy, place)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        os.rename(copy, place)  # this file system has no links; that it was free was looked up right before
+    else:
+        copy.unlink()
+
+
+def _taken(path: Path) -> SetupError:
+    return SetupError(f"{path} exists already, and stays as it is. Restore to a new name, or move it away.")
