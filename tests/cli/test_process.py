@@ -41,7 +41,7 @@ def test_errors_are_one_line_and_exit_codes_tell(cli: Cli) -> None:
     answer = subprocess.run([*LIKEWISE, "count", "x"], capture_output=True, text=True, check=False)
     assert answer.returncode == 1
     assert answer.stdout == ""
-    assert answer.stderr.startswith("likewise: there is no file ")
+    assert answer.stderr.startswith("likewise: there is no store ")
     assert answer.stderr.count("\n") == 1
     assert subprocess.run([*LIKEWISE, "nonsense"], capture_output=True, check=False).returncode == 2
 

@@ -85,7 +85,7 @@ def target_of(store: str | None, url: str | None, token: str | None = None) -> T
 
 
 def run(target: Target, work: Callable[[Service], Coroutine[Any, Any, T]], *, create: bool = False) -> T:
-    """Do `work` with the service that `target` names. Only with `create` is a missing file made."""
+    """Do `work` with the service that `target` names. Only with `create` is a missing store made."""
 
     async def with_service() -> T:
         async with opened(target, create=create) as service:
@@ -117,8 +117,8 @@ async def open_likes(store: str, *, create: bool = False, limits: Limits | None 
     path = StoreUrl.parse(store).path
     if path is not None and not create and not path.exists():
         raise SetupError(
-            f"there is no file {path.absolute()}. Name yours with --store sqlite:FILE (or LIKEWISE_STORE); "
-            "`likewise like`, `import` and `serve` begin a new one."
+            f"there is no store {path.absolute()}. Name yours with --store sqlite:FILE or rocksdb:FOLDER "
+            f"(or {STORE}); `likewise like`, `import` and `serve` begin a new one."
         )
     return await Likes.open(store, limits=limits)
 
@@ -127,6 +127,6 @@ def needs_the_file(target: Target, command: str) -> str:
     """The store's URL, for a command that a server cannot do over HTTP. Raises SetupError if one was asked to."""
     if target.url is not None:
         raise SetupError(
-            f"{command} needs the file itself: stop the server, and leave out --url and {URL}, or say --store."
+            f"{command} needs the store itself: stop the server, and leave out --url and {URL}, or say --store."
         )
     return target.store
