@@ -1,4 +1,7 @@
-"""The registry of tiers. The conformance suite and the benchmarks both take it from here: one entry joins both."""
+"""The registry of tiers: an entry here joins the conformance suite, and says where the bench finds a tier's store.
+
+What the bench has to know beyond that (sizes, targets, the bare driver) is a second entry, in `bench/tiers.py`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
