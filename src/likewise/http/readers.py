@@ -9,7 +9,6 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +25,9 @@ log = structlog.get_logger("likewise.readers")
 
 SERVING = b"serving\n"
 """What a reader says on its stdout once it serves."""
+
+START_S = 60.0
+"""How long a reader may take until it serves."""
 
 STOP_S = 15.0
 """How long a reader gets to end by itself; it gives its requests ten seconds of these."""
@@ -49,24 +51,24 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Readers:
-    """The readers of one service, from entering the block, which waits until all serve, to leaving it."""
+    """The readers of one service, from entering the block to leaving it.
+
+    `serving` is done once all of them serve, or with the SetupError of one that cannot.
+    """
 
     def __init__(self, likes: Likes, settings: Settings, address: str, port: int) -> None:
         self._starts = [Start(settings, address, port, worker) for worker in range(2, settings.workers + 1)]
         self._methods = _methods(likes)
         self._tasks: list[asyncio.Task[None]] = []
+        self.serving: asyncio.Future[list[None]]
 
-    async def __aenter__(self) -> None:
-        """Raises SetupError if one of them cannot serve."""
-        serving = [asyncio.get_running_loop().create_future() for _ in self._starts]
+    async def __aenter__(self) -> "Readers":
+        firsts = [asyncio.get_running_loop().create_future() for _ in self._starts]
+        self.serving = asyncio.gather(*firsts)
         self._tasks = [
-            asyncio.ensure_future(self._keep(start, first)) for start, first in zip(self._starts, serving, strict=True)
+            asyncio.ensure_future(self._keep(start, first)) for start, first in zip(self._starts, firsts, strict=True)
         ]
-        try:
-            await asyncio.gather(*serving)
-        except BaseException:
-            await self.stop()
-            raise
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -85,17 +87,20 @@ class Readers:
         starts = 0
         while starts < STARTS_MAX:
             began = loop.time()
-            status = await self._run(start, first)
+            try:
+                why = f"exit status {await self._run(start, first)}"
+            except OSError as error:  # there was no process to be had, or it did not serve in time
+                why = str(error)
             if not first.done():
-                first.set_exception(SetupError(f"reader process {start.worker} did not start; see above"))
+                first.set_exception(SetupError(f"reader process {start.worker} did not start ({why})"))
                 return
             starts = 1 if loop.time() - began > STEADY_S else starts + 1
-            log.warning("a reader process ended; another one follows", worker=start.worker, status=status)
+            log.warning("a reader process ended; another one follows", worker=start.worker, why=why)
             await asyncio.sleep(PAUSE_S * 2 ** (starts - 1))
         log.error("a reader process ends again and again; the service goes on without it", worker=start.worker)
 
     async def _run(self, start: Start, first: "asyncio.Future[None]") -> int:
-        """Run a reader once, to its end; returns its exit status. If cancelled, asks it to end."""
+        """Run a reader once, to its end; returns its exit status. If cancelled, asks it to end. Raises OSError."""
         ours, theirs = socket.socketpair()
         answering = asyncio.ensure_future(answer(ours, self._methods))
         try:
@@ -108,9 +113,7 @@ class Readers:
                     start_new_session=True,  # Ctrl-C is for this process, which then stops the others in order
                 )
             try:
-                await _tell(process, start)
-                assert process.stdout is not None
-                if await process.stdout.readline() == SERVING and not first.done():
+                if await _serves(process, start) and not first.done():
                     first.set_result(None)
                 return await process.wait()
             finally:
@@ -135,12 +138,16 @@ def _methods(likes: Likes) -> Mapping[Callable[..., Any], Callable[..., Awaitabl
     }
 
 
-async def _tell(process: Process, start: Start) -> None:
+async def _serves(process: Process, start: Start) -> bool:
+    """Tell it what to do; returns whether it does. Raises TimeoutError."""
     assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.write(msgspec.json.encode(start))
-    with suppress(ConnectionError):  # it has ended already
-        await process.stdin.drain()
     process.stdin.close()
+    try:
+        return await asyncio.wait_for(process.stdout.readline(), START_S) == SERVING
+    except TimeoutError:
+        raise TimeoutError(f"it did not serve within {START_S:.0f} s") from None
 
 
 async def _end(process: Process) -> None:

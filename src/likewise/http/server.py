@@ -43,12 +43,14 @@ async def serve(settings: Settings, started: Callable[[str], None] = lambda _: N
     async with Likes.open(settings.store, limits=limits_of(settings)) as likes:
         app = App(likes, settings)
         stop = stop_signal()
-        readers = Readers(likes, settings, address, port)
-        async with listening(app, address, port) as serving, readers:
-            url = f"http://{_bracketed(settings.host)}:{port}"
-            likes.announce(url)
-            started(url)
-            await first_of(serving, stop.wait())
+        async with listening(app, address, port) as serving, Readers(likes, settings, address, port) as readers:
+            await first_of(readers.serving, serving, stop.wait())
+            if readers.serving.done():
+                await readers.serving
+                url = f"http://{_bracketed(settings.host)}:{port}"
+                likes.announce(url)
+                started(url)
+                await first_of(serving, stop.wait())
             await asyncio.gather(drain(app), readers.stop())
 
 
