@@ -287,8 +287,9 @@ def check_store_folder(path: Path) -> Finding:
         ours = check(path)
     except SetupError as error:
         return Finding("store", Verdict.PROBLEM, str(error), "Use another folder.")
-    found = f"{path}, format {FORMAT}, {bytes_in(path) / 2**20:,.1f} MiB" if ours else f"{path} is empty, and will be made ours"
-    return Finding("store", Verdict.OK, found)
+    if not ours:
+        return Finding("store", Verdict.OK, f"{path} is empty, and will be made ours")
+    return Finding("store", Verdict.OK, f"{path}, format {FORMAT}, {bytes_in(path) / 2**20:,.1f} MiB")
 
 
 def check_owner(lock: Path) -> Finding:
