@@ -1,8 +1,8 @@
 """Reading along: how stale, of which moment, and what is told of what others wrote."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -10,10 +10,12 @@ import pytest
 
 from likewise import Likes
 from likewise.errors import Closed, InvalidInput, Unavailable
+from likewise.fold import NO_LIKES, Tally
 from likewise.model import Count, Position
 from likewise.store.contract import News
 from likewise.store.rocksdb import RocksStore, Settings
-from likewise.store.rocksdb.reader import FRESH_S, RocksReader
+from likewise.store.rocksdb.reader import FRESH_S, LOOKS_MAX, TOLD_MAX, RocksReader
+from likewise.store.rocksdb.view import View
 from tests.clocks import DAY, NEW_YEAR, SetClock
 from tests.ops import count_of, like, unlike
 from tests.rocksdb.pair import pair
@@ -177,26 +179,58 @@ async def test_where_more_changed_than_can_be_told_memory_is_given_up(
         assert (await likes.count("i")).count == 12
 
 
-async def test_a_view_that_is_not_whole_is_made_anew(folder: Path, clock: SetClock) -> None:
-    """As if a catch-up had met the primary between a file and its WAL: the changes are there, and not the counts."""
+@contextmanager
+def views_not_whole(reader: RocksReader, n: int) -> Iterator[list[int]]:
+    """As if the next `n` catch-ups met the primary between a file and its WAL: the changes are there, the counts are
+    not. Gives a list with an entry for each catch-up."""
+    looks: list[int] = []
+    catch_up, tally = reader._database.catch_up, View.tally
+
+    def counted() -> None:
+        looks.append(1)
+        catch_up()
+
+    def old(view: View, item_id: str) -> Tally:
+        return NO_LIKES if len(looks) <= n else tally(view, item_id)
+
+    with patch.object(reader._database, "catch_up", counted), patch.object(View, "tally", old):
+        yield looks
+
+
+near_and_far = pytest.mark.parametrize("told_max", [TOLD_MAX, 1], ids=["near", "too far behind"])
+
+
+@near_and_far
+async def test_a_view_that_is_not_whole_is_made_anew(
+    folder: Path, clock: SetClock, told_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("likewise.store.rocksdb.reader.TOLD_MAX", told_max)
     async with still_pair(folder, clock) as (writer, reader, _):
-        await writer.apply([like("u", "i")])
-        looks: list[int] = []
-        catch_up = reader._database.catch_up
-
-        def counts(self: object, item_ids: list[str]) -> list[Count]:
-            return [Count(item_id, 0, 0 if len(looks) == 1 else 1) for item_id in item_ids]
-
-        def counted() -> None:
-            looks.append(1)
-            catch_up()
-
-        with (
-            patch.object(reader._database, "catch_up", counted),
-            patch("likewise.store.rocksdb.view.View.counts", counts),
-        ):
+        await writer.apply([like("u", "i"), like("v", "i")])
+        with views_not_whole(reader, 1) as looks:
             reader.refresh(now=True)
         assert len(looks) == 2
+
+
+@near_and_far
+async def test_what_was_read_while_no_view_was_whole_does_not_stay(
+    folder: Path, clock: SetClock, told_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("likewise.store.rocksdb.reader.TOLD_MAX", told_max)
+    async with still_pair(folder, clock) as (writer, reader, seconds):
+        likes = Likes(reader, clock=clock)
+        await writer.apply([like("u", "i"), like("v", "i")])
+        position = (await writer.stats()).position
+        clock.step(5)
+        with views_not_whole(reader, LOOKS_MAX * 4) as looks:
+            assert reader.refresh(now=True) == NEW_YEAR
+            assert await likes.count("i") == Count("i", 0, 0, as_of=NEW_YEAR)
+            assert len(looks) == LOOKS_MAX
+            with pytest.raises(Unavailable, match="does not see that position yet"):
+                await likes.reach(position)
+        seconds.pass_(2 * FRESH_S)
+        assert await likes.count("i") == Count("i", 2, 2, as_of=NEW_YEAR + 5)
+        await likes.reach(position)
 
 
 async def test_an_idle_reader_keeps_up(folder: Path, clock: SetClock) -> None:

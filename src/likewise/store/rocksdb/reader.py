@@ -38,10 +38,11 @@ IDLE_S = 0.05
 counted for `trending` when they are made."""
 
 TOLD_MAX = 50_000
-"""Further behind than this many changes (it was stopped, or starved), what is in memory is given up instead."""
+"""Further behind than this many changes (it was stopped, or starved), what is in memory is given up instead; only the
+last so many are looked through."""
 
 LOOKS_MAX = 3
-"""How often in a row a view is made anew that is not whole: the next one is."""
+"""So many views that are not whole are enough for one look: the last of them serves until the next look."""
 
 READY_S = 1.0
 """How long the process that writes may take to say that it is ready."""
@@ -113,6 +114,8 @@ class RocksReader(Reads):
             await self._there(Store.reach, position)  # if it was given, then what it is of is in a file, see `stir`
             await self._there(Store.remember, "stir", b"")
             self._catch_up()
+            if not self._has(position):
+                raise Unavailable("this process does not see that position yet; ask again in a moment")
         self._shard.offset_of(position, self._tip.offset)
 
     def _has(self, position: Position) -> bool:
@@ -127,32 +130,33 @@ class RocksReader(Reads):
             self._database.catch_up()
             view = View(self._database.points, self._database.lists, secondary=True)
             tip = view.tip()
-            news = self._news(view, tip)
-            if news is not None or looks == LOOKS_MAX:
+            whole, news = self._compare(view, tip)
+            if whole or looks == LOOKS_MAX:
                 break
-        self._tip, self._view, self._looked_at, self._as_of = tip, view, looked_at, as_of
+        self._view, self._looked_at = view, looked_at
+        if whole:  # else the next look compares with the same tip, so that nothing stays wrong or untold
+            self._tip, self._as_of = tip, as_of
         self._changed(news)
         return view
 
-    def _news(self, view: View, tip: Tip) -> News | None:
-        """What has changed since the last look; None if that is too much to tell, or no longer kept, or the view is not
-        whole.
+    def _compare(self, view: View, tip: Tip) -> tuple[bool, News | None]:
+        """Whether the view is whole, and what has changed since the last one that was; no news if the view is not
+        whole, or it is too much to tell, or no longer kept.
 
         A catch-up reads first which files there are, then the WAL. If the primary finishes a file and drops the WAL
         that it was made of just in between, the secondary sees neither, until it catches up once more.
         """
         known = self._tip.offset
-        if tip.offset - known > TOLD_MAX or tip.first > known + 1:
-            return None
+        start = end = max(known, tip.first - 1, tip.offset - TOLD_MAX)
         likes: Counter[str] = Counter()
         versions: dict[str, int] = {}
-        for transition in view.transitions(known):
-            known += 1
+        for transition in view.transitions(start):
+            end += 1
             versions[transition.item_id] = transition.offset
             likes[transition.item_id] += transition.liked
         counts = view.counts(list(versions))
-        whole = known == tip.offset and all(count.version >= versions[count.item_id] for count in counts)
-        return News(counts, likes) if whole else None
+        whole = end == tip.offset and all(count.version >= versions[count.item_id] for count in counts)
+        return whole, News(counts, likes) if whole and start == known else None
 
     async def _keep_up(self) -> None:
         while True:
