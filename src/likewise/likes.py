@@ -312,6 +312,9 @@ class Likes:
 
     def _committed(self, ops: Sequence[Op], outcomes: Sequence[Outcome], seconds: float) -> None:
         measures = self.measures
+        if self._told:  # another process commits, and counts; only what is refused does not get there
+            measures.refused += sum(outcome.error is not None for outcome in outcomes)
+            return
         measures.commit_ops.observe(len(ops))
         measures.commit_seconds.observe(seconds)
         latest: dict[str, Outcome] = {}
@@ -328,8 +331,7 @@ class Likes:
             else:
                 measures.refused += 1
         measures.likes += sum(likes.values())
-        if not self._told:
-            self._changed(News([Count(id_, o.count or 0, o.version) for id_, o in latest.items()], likes))
+        self._changed(News([Count(id_, o.count or 0, o.version) for id_, o in latest.items()], likes))
 
     def _changed(self, news: News | None) -> None:
         """Take commits into what is in memory, before anyone reads what they changed."""

@@ -110,6 +110,18 @@ def test_a_process_says_whose_numbers_it_shows(serving: Serving) -> None:
             assert {sample.labels["worker"] for family in families for sample in family.samples} == {str(worker)}
 
 
+def test_an_op_is_counted_by_one_process(serving: Serving) -> None:
+    def ops(client: httpx.Client) -> float:
+        families = {family.name: family for family in text_string_to_metric_families(client.get("/metrics").text)}
+        return sum(sample.value for sample in families["likewise_ops"].samples if sample.name == "likewise_ops_total")
+
+    with clients(serving) as processes:
+        before = sum(map(ops, processes))
+        for n, client in enumerate(processes):
+            put(client, "counted-once", f"u{n}")
+        assert sum(map(ops, processes)) == before + WORKERS
+
+
 def test_whoever_writes_through_a_process_reads_it_there_at_once(serving: Serving) -> None:
     with clients(serving) as processes:
         for client in processes:

@@ -157,6 +157,15 @@ async def test_counts_in_memory_and_trending_follow_what_others_write(folder: Pa
         assert likes.trending() == [("i", pytest.approx(there, rel=0.01))]  # the reader's own like counts once
 
 
+async def test_what_another_process_commits_is_not_counted_twice(folder: Path, clock: SetClock) -> None:
+    async with still_pair(folder, clock) as (_, reader, _):
+        likes = Likes(reader, clock=clock)
+        await likes.apply([like("u", "i"), like("u", "i"), unlike("u", "i"), like("", "i")])
+        measures = likes.measures
+        assert (measures.likes, measures.unlikes, measures.unchanged, measures.commit_ops.total) == (0, 0, 0, 0)
+        assert measures.refused == 1  # it went no further
+
+
 @pytest.mark.parametrize("why", ["too many changes", "changes no longer kept"])
 async def test_where_more_changed_than_can_be_told_memory_is_given_up(
     folder: Path, clock: SetClock, why: str, monkeypatch: pytest.MonkeyPatch
