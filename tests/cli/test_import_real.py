@@ -87,6 +87,7 @@ def test_the_three_formats_come_to_the_same(cli: Cli, file: Path) -> None:
     assert cli("import", other, "--json").records[0]["liked"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["again.csv", "again.ndjson", "again.parquet", "again.csv.gz", "again.jsonl.gz"])
 def test_export_and_import_are_inverse(cli: Cli, name: str) -> None:
     cli("import", cli.write("log.csv", nasa.as_csv(ROWS)))

@@ -45,6 +45,7 @@ async def test_a_summary_forgets_who_unliked(store: Store) -> None:
     assert (summary.count, summary.liked, [row.user_id for row in summary.shown]) == (1, False, ["a"])
 
 
+@pytest.mark.slow
 async def test_no_summary_contradicts_itself_or_its_neighbours_while_likes_are_written(store: Store) -> None:
     """Each batch moves one user on from one item to the next, and two users like and unlike in turns: wherever a
     commit falls, each count is the number of likers shown, and as many like something as ever."""

@@ -22,6 +22,7 @@ def test_it_says_where_it_listens_what_it_keeps_and_what_to_try(tmp_path: Path) 
     assert f"{server.url}/docs" in lines[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])
 def test_it_listens_on_any_name_or_address_of_loopback(tmp_path: Path, host: str) -> None:
     server = Serving(f"sqlite:{tmp_path / 'likes.db'}", "--host", host)
@@ -92,6 +93,7 @@ def test_a_port_in_use_is_a_clear_error(tmp_path: Path) -> None:
     assert "--port" in complaint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -15,7 +15,7 @@ from tests.ops import like
 FRAME_BYTES = PAGE_BYTES + 24
 WAL_MB = 0.5
 
-BOUND = 16 * WAL_MB * 2**20
+BOUND = 32 * WAL_MB * 2**20
 """Room for what the writer adds while a pass waits for its turn on a busy machine; the tests write several times it."""
 
 
@@ -24,12 +24,13 @@ def small_wal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("likewise.store.sqlite.WAL_MB", WAL_MB)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_wal")
 async def test_the_wal_stays_bounded_under_sustained_writes(url: str, file: Path, clock: SetClock) -> None:
     store = await open_store(url, clock=clock)
     wal = file.with_name("likes.db-wal")
     largest = 0
-    for n in range(400):
+    for n in range(1_000):
         await store.apply([like(f"u{n * 97 % 1009}-{k}", f"i{k * n % 499}") for k in range(40)])
         largest = max(largest, wal.stat().st_size)
     assert largest < BOUND
@@ -51,6 +52,7 @@ async def test_the_wal_starts_over_and_is_not_only_copied(url: str, file: Path, 
     await store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_wal")
 async def test_the_wal_stays_bounded_while_reads_and_verify_go_on(url: str, file: Path, clock: SetClock) -> None:
     async with Likes.open(url, clock=clock) as likes:
@@ -58,7 +60,7 @@ async def test_the_wal_stays_bounded_while_reads_and_verify_go_on(url: str, file
 
         async def write() -> None:
             nonlocal largest
-            for n in range(600):
+            for n in range(1_000):
                 await likes.apply([like(f"u{n}-{k}", f"i{k}") for k in range(40)])
                 largest = max(largest, file.with_name("likes.db-wal").stat().st_size)
 
