@@ -59,12 +59,10 @@ class Readers:
     def __init__(self, likes: Likes, settings: Settings, address: str, port: int) -> None:
         self._starts = [Start(settings, address, port, worker) for worker in range(2, settings.workers + 1)]
         self._methods = _methods(likes)
-        self._tasks: list[asyncio.Task[None]] = []
-        self.serving: asyncio.Future[list[None]]
 
     async def __aenter__(self) -> "Readers":
         firsts = [asyncio.get_running_loop().create_future() for _ in self._starts]
-        self.serving = asyncio.gather(*firsts)
+        self.serving: asyncio.Future[list[None]] = asyncio.gather(*firsts)
         self._tasks = [
             asyncio.ensure_future(self._keep(start, first)) for start, first in zip(self._starts, firsts, strict=True)
         ]
