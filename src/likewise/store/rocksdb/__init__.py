@@ -19,13 +19,12 @@ from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import OneShard
 from ..owner import Owner
 from . import backup, keys
-from .database import Database, Settings, setup_errors
+from .database import Settings, recovered, setup_errors
 from .folder import LOCK, bytes_in, mark, own_folder
 from .reads import Reads
 from .values import Tip, changes_of, epoch_of, epoch_to_bytes
 from .verify import verify
 from .view import EPOCH, TIP, View
-from .wal import check_logs
 from .writer import Draft, Writer
 
 __all__ = ["RocksStore", "Settings"]
@@ -48,8 +47,7 @@ class RocksStore(Reads):
             with setup_errors(path):
                 backup.clear(path)
                 mark(path)
-                check_logs(path)
-                self._database = Database(path, settings)
+                self._database = recovered(path, settings)
                 try:
                     epoch, tip = self._where_it_ended()
                 except BaseException:

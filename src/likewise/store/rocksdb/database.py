@@ -26,6 +26,7 @@ from ...errors import NotAStore, SetupError, StoreFailed
 from ..writer_thread import Failure
 from . import keys
 from .folder import BRING_BACK
+from .wal import check_logs, mend
 
 STIR = keys.note("stir")
 
@@ -117,6 +118,17 @@ class Database:
                 family.close()
 
 
+def recovered(path: Path, settings: Settings) -> Database:
+    """A directory as its last process left it, opened. Raises NotAStore, or what RocksDB does."""
+    check_logs(path)
+    try:
+        return Database(path, settings)
+    except Exception as error:
+        if "Corruption" not in str(error) or not mend(path):
+            raise
+    return Database(path, settings)
+
+
 def options(memory_mb: int) -> tuple[Options, dict[str, Options]]:
     """The options of the database, which are those of `points`, and those of `lists`: all within one budget.
 
@@ -152,7 +164,8 @@ def _options(cache: Cache, memtable_bytes: int, bloom_bits: int) -> Options:
     options.set_bytes_per_sync(2**20)
     options.set_max_total_wal_size(8 * memtable_bytes)
     options.set_keep_log_file_num(4)
-    # A torn tail was never answered and is dropped. Damage before it would be answered likes: refuse to open.
+    # A torn tail was never answered and is dropped (some are only by `wal.py`). Damage before it would be answered
+    # likes: refuse to open.
     options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
     return options
 
