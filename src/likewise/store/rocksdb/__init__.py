@@ -7,7 +7,6 @@ a view of what is durable (`view.py`). `keys.py` says what is stored under which
 import asyncio
 import shutil
 from collections.abc import Coroutine, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
@@ -18,6 +17,7 @@ from ...model import Changes, Op, Outcome, Position, Report, Stats
 from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import OneShard
 from ..owner import Owner
+from ..waiting import see_out
 from . import backup, keys
 from .database import Settings, recovered, setup_errors
 from .folder import LOCK, bytes_in, mark, own_folder
@@ -130,9 +130,11 @@ class RocksStore(Reads):
             await asyncio.shield(making)
         except asyncio.CancelledError:
             stopped = True
-            await _ended({making})
-            if making.exception() is None:  # too late to stop it
-                shutil.rmtree(copy, ignore_errors=True)
+            try:
+                await see_out((making,))
+            finally:
+                if making.exception() is None:  # too late to stop it
+                    shutil.rmtree(copy, ignore_errors=True)
             raise
 
     async def begin_epoch(self) -> None:
@@ -152,10 +154,12 @@ class RocksStore(Reads):
         self._closed = True
         try:
             self._writer.refuse()  # so that what takes long ends soon
-            await _ended(self._under_way)
-            await self._writer.close()
+            await see_out(self._under_way)
         finally:
-            self._owner.release()
+            try:
+                await self._writer.close()
+            finally:
+                self._owner.release()
 
     def _long(self, work: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
         """Do what takes long in a task of its own, for which `close` waits, whoever gives up waiting before."""
@@ -172,10 +176,3 @@ class RocksStore(Reads):
             self._database.points.put(EPOCH, epoch)
             self._database.sync()
         return epoch_of(epoch), Tip.of(tip) if tip else Tip()
-
-
-async def _ended(tasks: set["asyncio.Task[Any]"]) -> None:
-    """Returns once all of these have ended, also if the caller is cancelled meanwhile, even twice."""
-    while pending := {task for task in tasks if not task.done()}:
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait(pending)
