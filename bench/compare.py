@@ -28,6 +28,12 @@ PANELS: Sequence[tuple[str, str, Callable[[Step], float]]] = (
 )
 """(what, scale of the axis, value)"""
 
+PICTURE = f"""![Likes a second, p99, bytes written and memory of both tiers, against the likes stored]({PLOT.name})
+
+Both stores are filled with likes of random users and items, 1,000 a commit, each commit fsynced: the hard case. A point
+is the stretch of the fill that ends there.
+"""
+
 COLOURS = ("#0072B2", "#D55E00")
 """Told apart by everyone (Okabe and Ito)."""
 
@@ -73,7 +79,7 @@ def markdown(first: Run, second: Run) -> str:
         f"- `{run.tier}`: {run.started}, commit {run.commit}, {run.seconds} s a figure, the median of {run.repeat}"
         for run in (first, second)
     )
-    return f"{intro}\n\n{report.table(('figure', 'what', first.tier, second.tier), rows)}"
+    return f"{PICTURE}\n{intro}\n\n{report.table(('figure', 'what', first.tier, second.tier), rows)}"
 
 
 def _panel(axes: Axes, runs: Sequence[Run], what: str, scale: str, value: Callable[[Step], float]) -> None:
