@@ -11,7 +11,7 @@ test: .venv/ready         ## the whole suite
 	$(BIN)/python -m pytest
 
 quick: .venv/ready        ## the inner loop: everything that is fast
-	$(BIN)/python -m pytest -m "not slow" -x
+	$(BIN)/python -m pytest -m "not slow" -x -n 2
 
 check: .venv/ready        ## style, types, import directions
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ A fixture that opens something in the loop takes `runner`, and the test then run
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ settings.register_profile(
     "likewise", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("likewise")
+
+sys.setswitchinterval(0.001)  # as in a server: else a test whose loop never rests holds every commit up
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -29,6 +29,8 @@ from .conftest import Cli
 from .test_care import break_count
 from .test_import_real import EXPECTED, ROWS, check
 
+pytestmark = pytest.mark.slow
+
 DURABLE = [tier for tier in TIERS if tier.durable]
 
 

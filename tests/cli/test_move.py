@@ -24,6 +24,8 @@ from . import nasa
 from .conftest import Cli
 from .test_import_real import EXPECTED, ROWS, check
 
+pytestmark = pytest.mark.slow
+
 A, B = "sqlite:a.db", "sqlite:b.db"
 DURABLE = [tier for tier in TIERS if tier.durable]
 
@@ -81,7 +83,6 @@ def test_times_and_types_arrive(cli: Cli) -> None:
     assert content(B)[0] == content(A)[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("target", DURABLE, ids=lambda tier: tier.name)
 @pytest.mark.parametrize("source", DURABLE, ids=lambda tier: tier.name)
 def test_any_store_moves_to_any(cli: Cli, source: Tier, target: Tier) -> None:
@@ -270,7 +271,6 @@ def note(file: Path) -> bytes:
         connection.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_real_process_interrupted(cli: Cli, how: signal.Signals) -> None:
     apply(A, some(20_000))

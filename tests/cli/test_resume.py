@@ -20,6 +20,8 @@ from likewise.transfer.importing import Import, Notebook
 
 from .conftest import Cli
 
+pytestmark = pytest.mark.slow
+
 ROWS = 20_000
 
 
@@ -81,7 +83,6 @@ def complete(n: int = ROWS) -> list[int]:
     return [len(range(k, n, 13)) for k in range(13)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("batches", [0, 1, 3, 50, 199])
 def test_after_a_failure_it_goes_on_and_skips_nothing(cli: Cli, batches: int) -> None:
     path = cli.write("rows.csv", rows())
@@ -149,7 +150,6 @@ def test_a_file_that_has_grown_goes_on(cli: Cli) -> None:
     assert [count.count for count in counts("sqlite:likes.db")] == complete()
 
 
-@pytest.mark.slow
 def test_gzipped_and_parquet(cli: Cli) -> None:
     import gzip
 
@@ -206,7 +206,6 @@ def noted(file: Path) -> bool:
         connection.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_real_process_interrupted(cli: Cli, how: signal.Signals) -> None:
     """Ctrl-C notes how far it came; kill -9 leaves an earlier note. Both resume to the same likes."""

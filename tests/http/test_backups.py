@@ -20,6 +20,8 @@ from tests.http.serving import Serving, refusal
 from tests.http.test_calls import as_user
 from tests.http.test_input import problem
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:

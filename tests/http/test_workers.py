@@ -21,6 +21,8 @@ from likewise.settings import load
 from likewise.sync import Likes
 from tests.http.serving import Serving
 
+pytestmark = pytest.mark.slow
+
 WORKERS = 3
 
 
@@ -138,7 +140,6 @@ def test_whoever_writes_through_a_process_reads_it_there_at_once(serving: Servin
             assert len(likers) == 10
 
 
-@pytest.mark.slow
 def test_a_position_is_honoured_by_every_process(serving: Serving) -> None:
     """One process is told of a like, another is asked for it right away, by many at once."""
 
@@ -169,7 +170,6 @@ def test_a_position_that_was_never_given_is_refused_by_every_process(serving: Se
                 assert answer.status_code == status, answer.text
 
 
-@pytest.mark.slow
 def test_counts_are_exact_at_rest_after_reads_and_writes_all_over(serving: Serving) -> None:
     items = [f"spread-{n}" for n in range(5)]
     truth: list[set[tuple[str, str]]] = [set() for _ in range(8)]
@@ -205,7 +205,6 @@ def test_counts_are_exact_at_rest_after_reads_and_writes_all_over(serving: Servi
                 assert summary["count"] == len(summary["shown"]) == expected[item]
 
 
-@pytest.mark.slow
 def test_of_a_thousand_strict_likes_one_succeeds(serving: Serving) -> None:
     def race(_: int) -> list[int]:
         with clients(serving) as processes:
@@ -253,7 +252,6 @@ def test_changes_and_bulk_ops_through_a_reader(serving: Serving) -> None:
         assert found["has_more"] is True
 
 
-@pytest.mark.slow
 def test_a_reader_that_is_killed_is_replaced_while_the_service_goes_on(tmp_path: Path) -> None:
     server = serve(tmp_path)
     with clients(server) as (writer, *_):
@@ -275,7 +273,6 @@ def test_a_reader_that_is_killed_is_replaced_while_the_service_goes_on(tmp_path:
     assert server.log.count("a reader process ended") == 1
 
 
-@pytest.mark.slow
 def test_when_the_writer_is_killed_nothing_stays_on_the_port_and_nothing_answered_is_lost(tmp_path: Path) -> None:
     server = serve(tmp_path)
     with clients(server) as processes:
@@ -295,7 +292,6 @@ def test_when_the_writer_is_killed_nothing_stays_on_the_port_and_nothing_answere
     assert again.stop() == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_under_load_loses_nothing_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
     server = serve(tmp_path)
