@@ -20,7 +20,7 @@ settings.register_profile(
 )
 settings.load_profile("likewise")
 
-sys.setswitchinterval(0.001)  # as in a server: else a test whose loop never rests holds every commit up
+sys.setswitchinterval(0.001)  # else a test whose loop never rests holds every commit up
 
 
 @pytest.hookimpl(tryfirst=True)

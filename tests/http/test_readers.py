@@ -109,7 +109,7 @@ async def test_a_stop_signal_is_heard_while_a_reader_does_not_serve(
     tmp_path: Path, stand_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in.write_text("#!/bin/sh\nkill -TERM $PPID\nexec tail -f /dev/null\n")
-    for of_the_whole_process in ("configure", "tune_interpreter"):
+    for of_the_whole_process in ("configure", "tune_garbage_collection"):
         monkeypatch.setattr(f"likewise.http.server.{of_the_whole_process}", lambda *_: None)
     started: list[str] = []
     settings = Settings(store=f"rocksdb:{tmp_path}/likes?memory_mb=16", port=0, workers=2)

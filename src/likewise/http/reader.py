@@ -18,7 +18,7 @@ from ..store import open_reader
 from ..store.link import Link
 from .app import App
 from .readers import SERVING, Start
-from .server import drain, first_of, limits_of, listening, run, stop_signal, tune_interpreter
+from .server import drain, first_of, limits_of, listening, run, stop_signal, tune_garbage_collection
 
 log = structlog.get_logger("likewise.reader")
 
@@ -33,7 +33,7 @@ async def serve(start: Start, end: socket.socket) -> None:
     try:
         likes = Likes(await open_reader(settings.store, link), limits=limits_of(settings))
         await likes.warm()
-        tune_interpreter()
+        tune_garbage_collection()
         app = App(likes, settings, worker=start.worker)
         async with listening(app, start.address, start.port) as serving:
             sys.stdout.buffer.write(SERVING)

@@ -8,7 +8,6 @@ import errno
 import gc
 import signal
 import socket
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -40,7 +39,7 @@ async def serve(settings: Settings, started: Callable[[str], None] = lambda _: N
     accepted, and stop. With several workers, this is the process that writes. Raises SetupError."""
     configure(settings.log_format)
     address, port = _free_address(settings)
-    tune_interpreter()
+    tune_garbage_collection()
     async with Likes.open(settings.store, limits=limits_of(settings)) as likes:
         app = App(likes, settings)
         stop = stop_signal()
@@ -105,17 +104,14 @@ def _server(app: App, host: str, port: int) -> Server:
     )
 
 
-def tune_interpreter() -> None:
-    """For a process whose event loop is busy (docs/decisions/004-the-hot-path.md).
+def tune_garbage_collection() -> None:
+    """Nothing here makes cycles per request, so look for them seldom, and never among what was made at the start.
 
-    Nothing here makes cycles per request, so they are looked for seldom, and never among what was made at the start:
-    the default looks after every 700 objects, a fifth of the time of a like. And the writer's thread, which wants the
-    interpreter for microseconds, gets it after 1 ms instead of 5.
+    The default looks after every 700 objects: a fifth of the time of a like (docs/decisions/004-the-hot-path.md).
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    sys.setswitchinterval(0.001)
 
 
 def stop_signal() -> asyncio.Event:
