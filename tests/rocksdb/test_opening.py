@@ -16,37 +16,11 @@ from likewise.store import open_store
 from likewise.store.rocksdb import RocksStore
 from likewise.store.rocksdb.folder import FORMAT, LOCK, MARK, NEW_MARK
 from tests.clocks import NEW_YEAR, SECOND, SetClock
+from tests.elsewhere import OPEN, opened_elsewhere
 from tests.needs import needs
 from tests.ops import all_changes, all_likers, all_likes, everything, like
 
-OPEN = """
-import asyncio, os, sys
-from likewise.errors import SetupError
-from likewise.store import open_store
-
-async def main():
-    if len(sys.argv) > 2:
-        # Permissions do not bind root, so somebody else has to try. Open something first: what is imported on the way
-        # may lie where only root may read.
-        await (await open_store(sys.argv[2])).close()
-        os.seteuid(65534)
-    try:
-        store = await open_store(sys.argv[1])
-    except SetupError as error:
-        print(type(error).__name__, getattr(error, "url", None), error)
-    else:
-        print("opened")
-        await store.close()
-
-asyncio.run(main())
-"""
-
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files and permissions")
-
-
-def opened_elsewhere(url: str, *first: str) -> str:
-    """What another process says when it opens the store; unprivileged, with the URL of a scratch store as `first`."""
-    return subprocess.run([sys.executable, "-c", OPEN, url, *first], capture_output=True, text=True, check=True).stdout
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -57,39 +31,6 @@ def content(folder: Path) -> dict[str, bytes]:
 async def fill(store: RocksStore, users: int = 40) -> None:
     for n in range(users):
         await store.apply([like(f"u{n:03}", f"i{k}", "post", n + k) for k in range(20)])
-
-
-async def test_a_second_process_is_told_who_has_the_folder(store: RocksStore, url: str) -> None:
-    said = opened_elsewhere(url)
-    assert said.startswith("StoreInUse None")
-    assert str(os.getpid()) in said
-
-
-async def test_a_second_process_is_told_where_the_first_one_serves(store: RocksStore, url: str) -> None:
-    store.announce("http://127.0.0.1:8080")
-    said = opened_elsewhere(url)
-    assert said.startswith("StoreInUse http://127.0.0.1:8080")
-    assert "--url http://127.0.0.1:8080" in said
-    await store.apply([like("u", "i")])  # and the first one never noticed
-    assert (await store.counts(["i"]))[0].count == 1
-
-
-async def test_a_second_store_in_this_process_is_refused_as_well(store: RocksStore, url: str) -> None:
-    with pytest.raises(StoreInUse):
-        await open_store(url)
-    await store.apply([like("u", "i")])
-
-
-async def test_a_closed_folder_may_be_opened_by_another_process(store: RocksStore, url: str) -> None:
-    await store.close()
-    assert opened_elsewhere(url) == "opened\n"
-
-
-async def test_a_process_that_died_leaves_no_lock(store: RocksStore, url: str) -> None:
-    await store.close()
-    died = f"import os, asyncio; from likewise.store import open_store\nasyncio.run(open_store({url!r})); os._exit(9)"
-    assert subprocess.run([sys.executable, "-c", died]).returncode == 9
-    assert opened_elsewhere(url) == "opened\n"
 
 
 @needs_posix
