@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 
 from ..errors import Fault, InvalidInput, PositionExpired
 from ..fold import Pair
-from ..model import Changes, Count, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
+from ..model import Changes, Count, Drift, Keyset, Like, Op, Outcome, Page, Position, Report, Stats, Summary
 from ..times import Clock
 
 
@@ -149,6 +149,27 @@ class Store(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Finish what was begun and let go of everything. Safe to call twice; after it, calls raise Closed."""
+
+
+DRIFT_SHOWN_MAX = 100
+
+
+class Findings:
+    """What `verify` finds: every place counted, and the first ones shown."""
+
+    def __init__(self) -> None:
+        self._drift: list[Drift] = []
+        self._drifted = 0
+
+    def add(self, view: str, id_: str, detail: str) -> None:
+        """One more place."""
+        self._drifted += 1
+        if len(self._drift) < DRIFT_SHOWN_MAX:
+            self._drift.append(Drift(view, id_, detail))
+
+    def report(self, likes: int, items: int, *, repair: bool) -> Report:
+        """All of them; with `repair` they have been mended."""
+        return Report(likes, items, self._drifted, self._drift, repair and self._drifted > 0)
 
 
 class OneShard(NamedTuple):

@@ -1,8 +1,11 @@
 """Waiting for what must end before its caller does."""
 
 import asyncio
-from collections.abc import Collection
+import threading
+from collections.abc import Callable, Collection
 from typing import Any
+
+from ..errors import Closed
 
 
 async def see_out(tasks: Collection["asyncio.Future[Any]"]) -> None:
@@ -16,3 +19,28 @@ async def see_out(tasks: Collection["asyncio.Future[Any]"]) -> None:
             cancelled = error
     if cancelled:
         raise cancelled
+
+
+async def interruptible(
+    begin: Callable[[Callable[[], None]], "asyncio.Future[None]"], check: Callable[[], None], undo: Callable[[], None]
+) -> None:
+    """Wait for what `begin` starts, and see it out if cancelled. It is handed a check to call now and then, which
+    raises what `check` does, and Closed once nobody waits any more; if that is too late, `undo` takes its work back."""
+    cancelled = threading.Event()
+
+    def check_wanted() -> None:
+        check()
+        if cancelled.is_set():
+            raise Closed("nobody waits for this any more")
+
+    work = begin(check_wanted)
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        cancelled.set()
+        try:
+            await see_out((work,))
+        finally:
+            if not work.exception():  # it was over before it heard of it
+                undo()
+        raise

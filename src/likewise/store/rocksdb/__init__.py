@@ -6,18 +6,17 @@ a view of what is durable (`view.py`). `keys.py` says what is stored under which
 
 import asyncio
 import shutil
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...errors import Closed
 from ...model import Changes, Op, Outcome, Position, Report, Stats
 from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import OneShard
 from ..owner import Owner
-from ..waiting import see_out
+from ..waiting import interruptible, see_out
 from . import backup, keys
 from .database import Settings, recovered, setup_errors
 from .folder import LOCK, bytes_in, mark, own_folder
@@ -113,29 +112,17 @@ class RocksStore(Reads):
 
     async def backup(self, copy: Path, /) -> None:
         self._writer.check()
-        stopped = False
 
-        def check() -> None:
-            self._writer.check()
-            if stopped:
-                raise Closed("nobody waits for this copy any more")
-
-        async def in_turn() -> None:
+        async def in_turn(check: Callable[[], None]) -> None:
             async with self._backing_up:
                 check()
                 await backup.back_up(self._database, self._writer, self._path, copy, check)
 
-        making = self._long(in_turn())
-        try:
-            await asyncio.shield(making)
-        except asyncio.CancelledError:
-            stopped = True
-            try:
-                await see_out((making,))
-            finally:
-                if making.exception() is None:  # too late to stop it
-                    shutil.rmtree(copy, ignore_errors=True)
-            raise
+        await interruptible(
+            lambda check: self._long(in_turn(check)),
+            self._writer.check,
+            lambda: shutil.rmtree(copy, ignore_errors=True),
+        )
 
     async def begin_epoch(self) -> None:
         epoch = self._shard.next_epoch(self._clock)

@@ -17,13 +17,13 @@ from operator import itemgetter
 from traceback import clear_frames
 
 from ...fold import Pair
-from ...model import Drift, Report
+from ...model import Report
+from ..contract import Findings
 from . import keys
 from .values import row_of, tally_of, type_of
 from .view import View
 from .writer import Draft, Writer
 
-DRIFT_SHOWN_MAX = 100
 MENDED_AT_ONCE_MAX = 1_000
 
 BREATH_ROWS = 200
@@ -61,8 +61,7 @@ class _Verification:
         self._writer = writer
         self._view = view
         self._mend = mend
-        self._drift: list[Drift] = []
-        self._drifted = 0
+        self._findings = Findings()
         self._suspects: list[tuple[bytes | None, Pair]] = []
         """A list's entry that has no row in the register (or None), and the pair that it speaks of."""
         self._surplus = Counter[str]()
@@ -80,9 +79,9 @@ class _Verification:
             self._restore()
         items = self._check_counts()
         if (tip := self._view.tip()).likes != likes:
-            self._found("stats", "likes", f"says {tip.likes}, and there are {likes}")
+            self._findings.add("stats", "likes", f"says {tip.likes}, and there are {likes}")
             self._mend(partial(self._correct_total, likes - tip.likes))
-        return Report(likes, items, self._drifted, self._drift, repair and self._drifted > 0)
+        return self._findings.report(likes, items, repair=repair)
 
     def let_go(self) -> None:
         """Look no more."""
@@ -135,7 +134,7 @@ class _Verification:
         for item_id, stored, actual in self._counted():
             items += actual > 0
             if stored != actual:
-                self._found("counts", item_id, f"says {stored}, and {actual} like it")
+                self._findings.add("counts", item_id, f"says {stored}, and {actual} like it")
                 wrong.append(item_id)
         for item_id in wrong:
             self._mend(partial(self._recount, item_id))
@@ -157,7 +156,7 @@ class _Verification:
             yield item_id, 0, -surplus
 
     def _suspect(self, view: str, owner: str, detail: str, pair: Pair, stray: bytes | None = None) -> None:
-        self._found(view, owner, f"{detail}: {pair[0]} → {pair[1]}")
+        self._findings.add(view, owner, f"{detail}: {pair[0]} → {pair[1]}")
         self._suspects.append((stray, pair))
         if len(self._suspects) >= MENDED_AT_ONCE_MAX:
             self._restore()
@@ -191,8 +190,3 @@ class _Verification:
             if n % BREATH_ROWS == 0:
                 self._writer.check()
                 time.sleep(BREATH_S)
-
-    def _found(self, view: str, id_: str, detail: str) -> None:
-        self._drifted += 1
-        if len(self._drift) < DRIFT_SHOWN_MAX:
-            self._drift.append(Drift(view, id_, detail))

@@ -5,8 +5,7 @@ connection of their own: a point read takes microseconds, a thread hop costs mor
 """
 
 import asyncio
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +18,7 @@ from ...model import Change, Changes, Count, Keyset, Like, Op, Outcome, Page, Po
 from ...times import DAY, Clock, Ticker, wall_clock
 from ..contract import OneShard, Store, newest_first, page_of
 from ..owner import Owner, own_file
-from ..waiting import see_out
+from ..waiting import interruptible
 from .backup import back_up, remove
 from .checkpointer import Checkpointer
 from .database import connect, open_database, pragma, query, read, setup_errors, snapshot, statements
@@ -176,24 +175,11 @@ class SqliteStore(Store):
 
     async def backup(self, copy: Path, /) -> None:
         self._check_open()
-        cancelled = threading.Event()
 
-        def check() -> None:
-            self._check_open()
-            if cancelled.is_set():
-                raise Closed("the backup was cancelled")
+        def begin(check: Callable[[], None]) -> "asyncio.Future[None]":
+            return asyncio.ensure_future(asyncio.to_thread(back_up, self._connect, copy, self._settings.vfs, check))
 
-        copying = asyncio.ensure_future(asyncio.to_thread(back_up, self._connect, copy, self._settings.vfs, check))
-        try:
-            await asyncio.shield(copying)
-        except asyncio.CancelledError:
-            cancelled.set()
-            try:
-                await see_out((copying,))
-            finally:
-                if not copying.exception():  # it was over before it heard of it
-                    remove(copy)
-            raise
+        await interruptible(begin, self._check_open, lambda: remove(copy))
 
     async def begin_epoch(self) -> None:
         epoch = self._shard.next_epoch(self._clock)

@@ -11,12 +11,12 @@ from typing import Any
 
 import apsw
 
-from ...model import Drift, Report
+from ...model import Report
+from ..contract import Findings
 from .database import read, statements
 from .writer import Writer
 
 RANGE_ROWS = 10_000
-DRIFT_SHOWN_MAX = 100
 
 Span = tuple[str | bytes, str | bytes]
 TO_THE_END = b""
@@ -56,8 +56,7 @@ class _Verification:
         self._writer = writer
         self._mend = mend
         self._sql = statements("verify.sql")
-        self._drift: list[Drift] = []
-        self._drifted = 0
+        self._findings = Findings()
 
     def run(self, repair: bool) -> Report:
         try:
@@ -65,7 +64,7 @@ class _Verification:
             self._check_total()
         finally:
             self._connection.close()
-        return Report(likes, items, self._drifted, self._drift, repair and self._drifted > 0)
+        return self._findings.report(likes, items, repair=repair)
 
     def _check_users(self) -> int:
         likes = 0
@@ -80,7 +79,7 @@ class _Verification:
             self._check_pairs("item_id", span)
             wrong = self._read("wrong_counts", *span)
             for item_id, stored, actual in wrong:
-                self._found("counts", item_id, f"says {stored}, and {actual} like it")
+                self._findings.add("counts", item_id, f"says {stored}, and {actual} like it")
             if wrong:
                 self._mend(partial(self._recount, [item_id for item_id, _, _ in wrong]))
             items += self._read("count_items", *span)[0][0]
@@ -91,7 +90,9 @@ class _Verification:
         for check, (over, view, detail) in PAIR_CHECKS.items():
             if over == key:
                 for user_id, item_id in self._read(check, *span):
-                    self._found(view, user_id if view == "timeline" else item_id, f"{detail}: {user_id} → {item_id}")
+                    self._findings.add(
+                        view, user_id if view == "timeline" else item_id, f"{detail}: {user_id} → {item_id}"
+                    )
                     pairs.add((user_id, item_id))
         if pairs:
             self._mend(partial(self._restore, pairs))
@@ -100,7 +101,7 @@ class _Verification:
         # One statement, hence one snapshot: the ranges above were read at different moments.
         stored, actual = self._read("totals")[0]
         if stored != actual:
-            self._found("stats", "likes", f"says {stored}, and there are {actual}")
+            self._findings.add("stats", "likes", f"says {stored}, and there are {actual}")
             self._mend(lambda: self._write("recount_likes"))
 
     def _restore(self, pairs: set[tuple[str, str]]) -> None:
@@ -128,8 +129,3 @@ class _Verification:
 
     def _write(self, statement: str, *bindings: Any) -> None:
         self._writer.execute(self._sql[statement], *bindings)
-
-    def _found(self, view: str, id_: str, detail: str) -> None:
-        self._drifted += 1
-        if len(self._drift) < DRIFT_SHOWN_MAX:
-            self._drift.append(Drift(view, id_, detail))
